@@ -1,0 +1,54 @@
+# One command a recipe; what each does is in the README. Everything runs in .venv, which `make setup` makes.
+PYTHON ?= python3
+MODEL ?= mobile_sam
+WEIGHTS ?= auto
+PRECISION ?= float16
+OUTPUT ?= artifacts
+FLAGS ?=
+
+LIGHTSAM := .venv/bin/lightsam
+EXTRAS := coreml
+FORMATS := coreml
+
+.DEFAULT_GOAL := help
+.PHONY: help setup export $(addprefix export-,$(FORMATS)) parity test test-all lint format clean
+
+help:  ## show this list
+	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
+
+setup: .venv/.ready  ## make .venv with everything in it
+
+.venv/.ready: pyproject.toml constraints.txt
+	$(PYTHON) -m venv .venv
+	.venv/bin/pip install --quiet --upgrade "pip>=25.1"
+	.venv/bin/pip install --quiet --constraint constraints.txt torch --editable ".[$(EXTRAS)]" --group dev
+	touch $@
+
+export: .venv/.ready  ## export MODEL to every format
+	$(LIGHTSAM) export $(MODEL) --to $(shell echo $(FORMATS) | tr ' ' ',') --precision $(PRECISION) --weights $(WEIGHTS) --output $(OUTPUT) --overwrite $(FLAGS)
+
+$(addprefix export-,$(FORMATS)): export-%: .venv/.ready
+	$(LIGHTSAM) export $(MODEL) --to $* --precision $(PRECISION) --weights $(WEIGHTS) --output $(OUTPUT) --overwrite $(FLAGS)
+
+export-coreml:  ## export MODEL to Core ML, and judge it
+
+parity: .venv/.ready  ## judge the exports of MODEL again
+	$(LIGHTSAM) parity $(OUTPUT)/$(MODEL) $(FLAGS)
+
+test: .venv/.ready  ## the default tests: every format, small models
+	.venv/bin/python -m pytest $(FLAGS)
+
+test-all: .venv/.ready  ## these and the full-size ones
+	.venv/bin/python -m pytest -m "slow or not slow" $(FLAGS)
+
+lint: .venv/.ready  ## ruff and mypy
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/mypy
+
+format: .venv/.ready  ## mend what ruff can mend
+	.venv/bin/ruff check --fix .
+	.venv/bin/ruff format .
+
+clean:  ## remove .venv and what tools left
+	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache

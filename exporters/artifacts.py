@@ -1,0 +1,127 @@
+"""Where artifacts lie, and how a new one takes an old one's place."""
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+from lightsam.errors import ExportError
+from lightsam.files import WriteError, ensure_writable, reason
+from lightsam.models import ModelCard
+
+_STAGING = ".staging-"
+_PREVIOUS = ".previous-"
+
+
+def model_folder(output: Path, card: ModelCard, image_size: int) -> Path:
+    """Folder of a model's artifacts; a size that is not the model's own has one of its own."""
+    native = image_size == card.image_sizes[0]
+    return output / (card.name if native else f"{card.name}-{image_size}")
+
+
+def export_name(format_name: str, precision: str) -> str:
+    """Name of one export: of its folder, and of its entry in the manifest."""
+    return f"{format_name}-{precision}"
+
+
+def _files(path: Path) -> list[Path]:
+    return [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+
+
+def sha256(path: Path) -> str:
+    """Digest of a file, or of a folder: of every file's relative name and content, in the order of the names."""
+    digest = hashlib.sha256()
+    for file in _files(path):
+        if path.is_dir():
+            digest.update(f"{file.relative_to(path).as_posix()}\n{file.stat().st_size}\n".encode())
+        with file.open("rb") as content:
+            while block := content.read(1 << 20):
+                digest.update(block)
+    return digest.hexdigest()
+
+
+def size_bytes(path: Path) -> int:
+    """Size of a file, or of all files of a folder."""
+    return sum(file.stat().st_size for file in _files(path))
+
+
+@contextmanager
+def exclusive(folder: Path) -> Iterator[None]:
+    """Be the only export that writes to ``folder``, and first clear up after one that was killed.
+
+    Raises:
+        WriteError: if the folder cannot be written.
+        ExportError: if another export is at work in it.
+    """
+    ensure_writable(folder)
+    try:
+        with FileLock(folder / ".lock", timeout=0):
+            _recover(folder)
+            yield
+    except Timeout as error:
+        raise ExportError(f"another export is writing to {folder}: wait for it, or choose another --output") from error
+
+
+def _recover(folder: Path) -> None:
+    """Put back what a killed run had set aside, and drop what it had not finished."""
+    for previous in folder.glob(f"{_PREVIOUS}*"):
+        current = folder / previous.name.removeprefix(_PREVIOUS)
+        if current.exists():
+            shutil.rmtree(previous)
+        else:
+            previous.rename(current)
+    for staging in folder.glob(f"{_STAGING}*"):
+        shutil.rmtree(staging)
+
+
+@contextmanager
+def staging(folder: Path) -> Iterator[Path]:
+    """A temporary folder on the same file system, gone at the end of the block.
+
+    Raises:
+        WriteError: if the system refuses to write (a full disk, say).
+    """
+    try:
+        with tempfile.TemporaryDirectory(prefix=_STAGING, dir=folder, ignore_cleanup_errors=True) as temporary:
+            yield Path(temporary)
+    except WriteError:
+        raise
+    except OSError as error:
+        raise WriteError(f"cannot write to {folder}: {reason(error)}") from error
+
+
+def install(staged: Path, final: Path) -> None:
+    """Move a finished folder to its place; an old one is set aside until the new one is there.
+
+    Killed between the two renames, `exclusive` puts the old one back.
+    """
+    previous = final.with_name(f"{_PREVIOUS}{final.name}")
+    if final.exists():
+        os.rename(final, previous)
+    try:
+        os.rename(staged, final)
+    except OSError:
+        if previous.exists():
+            os.rename(previous, final)
+        raise
+    if previous.exists():
+        shutil.rmtree(previous)
+
+
+def require_space(folder: Path, needed: int) -> None:
+    """Refuse to begin what cannot fit.
+
+    Raises:
+        WriteError: with both sizes.
+    """
+    free = shutil.disk_usage(folder).free
+    if free < needed:
+        raise WriteError(
+            f"{folder} has {free / 1e6:.0f} MB free and this export needs about {needed / 1e6:.0f} MB: free some, or "
+            "choose another --output"
+        )

@@ -1,0 +1,143 @@
+"""What every format shares: options, provenance, and what a loaded file is."""
+
+import hashlib
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any, Literal, get_args
+
+from lightsam import __version__
+from lightsam.checkpoints import Weights
+from lightsam.errors import ContractError, UsageError
+from lightsam.models import ModelCard
+from lightsam.stages import CONTRACT_VERSION, POINT_SLOTS, Arrays, Runner
+
+Precision = Literal["float32", "float16"]
+PRECISIONS: tuple[Precision, ...] = get_args(Precision)
+ImageInput = Literal["image", "tensor"]
+
+
+@dataclass(frozen=True)
+class ExportOptions:
+    """Everything that changes what is in the files; stored in the manifest as it is."""
+
+    precision: Precision = "float16"
+    point_slots: int = POINT_SLOTS
+    """Prompt slots of formats with static shapes."""
+    minimum_deployment_target: str = "iOS16"
+    """Core ML: the oldest system that must run the package; names as in ``coremltools.target``."""
+    image_input: ImageInput = "image"
+    """Core ML: "image" takes an 8-bit RGB image (a CVPixelBuffer), "tensor" a float MLMultiArray."""
+
+    def __post_init__(self) -> None:
+        for name, allowed in (("precision", PRECISIONS), ("image_input", get_args(ImageInput))):
+            if getattr(self, name) not in allowed:
+                raise UsageError(f"there is no {name} {getattr(self, name)!r}; choose from: {', '.join(allowed)}")
+        if not 2 <= self.point_slots <= 256:
+            raise UsageError(f"a decoder has 2 to 256 point slots (a box alone takes two), not {self.point_slots}")
+
+
+@dataclass(frozen=True)
+class Provenance:
+    """Where a file comes from; written into its own metadata, so that it can be told apart without the manifest."""
+
+    model: str
+    image_size: int
+    point_slots: int
+    licence: str
+    paper: str
+    source: str
+    weights: str
+    """"seeded", "official", or the name of the user's file."""
+    weights_sha256: str
+    trained: bool
+    contract_version: str = CONTRACT_VERSION
+    lightsam_version: str = __version__
+
+    @classmethod
+    def of(cls, card: ModelCard, image_size: int, point_slots: int, weights: Weights) -> "Provenance":
+        return cls(
+            model=card.name,
+            image_size=image_size,
+            point_slots=point_slots,
+            licence=card.licence,
+            paper=card.paper,
+            source=card.source,
+            weights=weights.name,
+            weights_sha256=weights.sha256,
+            trained=weights.trained,
+        )
+
+    @property
+    def pairing_id(self) -> str:
+        """What an encoder and a decoder must share to be used together, in any format and precision."""
+        facts = (self.model, self.image_size, self.weights_sha256, self.contract_version)
+        return hashlib.sha256("|".join(map(str, facts)).encode()).hexdigest()[:16]
+
+    @property
+    def headline(self) -> str:
+        """One line for a model viewer."""
+        warning = "" if self.trained else " UNTRAINED: seeded random weights, for testing the conversion only."
+        return f"{self.model} at {self.image_size} x {self.image_size}.{warning}"
+
+    def metadata(self) -> dict[str, str]:
+        """Flat strings, as every format's own metadata can hold them."""
+        facts = {
+            key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in asdict(self).items()
+        }
+        return {**facts, "pairing_id": self.pairing_id}
+
+    @classmethod
+    def from_metadata(cls, metadata: Mapping[str, str], origin: str) -> "Provenance":
+        """Read back what `metadata` gave.
+
+        Raises:
+            ContractError: if a fact is missing or the pairing id is not that of the facts.
+        """
+        try:
+            facts: dict[str, Any] = {name: metadata[name] for name in cls.__dataclass_fields__}
+            facts.update(image_size=int(facts["image_size"]), point_slots=int(facts["point_slots"]))
+            facts.update(trained=facts["trained"] == "true")
+            provenance = cls(**facts)
+            if metadata["pairing_id"] != provenance.pairing_id:
+                raise ContractError(f"{origin} has a pairing id that is not that of its own metadata")
+        except (KeyError, ValueError) as error:
+            if isinstance(error, ContractError):
+                raise
+            raise ContractError(f"{origin} was not exported by lightsam: its metadata lacks {error}") from error
+        return provenance
+
+
+@dataclass(frozen=True)
+class LoadedStage:
+    """A file that was read back and can be run."""
+
+    stage: str
+    run: Runner
+    provenance: Provenance
+    judge: str
+    """Who runs it: the format's own runtime and compute unit, or lightsam's evaluator and its numerics."""
+    eight_bit_image: bool = False
+    """Whether the picture goes in as 8-bit pixels, so that its padding is the rounded pixel mean."""
+
+    def __call__(self, inputs: Mapping[str, Any]) -> Arrays:
+        return self.run(inputs)
+
+
+def check_pair(encoder: LoadedStage, decoder: LoadedStage) -> None:
+    """Refuse two stages that do not belong together.
+
+    Raises:
+        ContractError: naming what differs.
+    """
+    for loaded, expected in ((encoder, "encoder"), (decoder, "decoder")):
+        if loaded.stage != expected:
+            raise ContractError(f"a {expected} was expected and a {loaded.stage} was found")
+    mine, other = encoder.provenance, decoder.provenance
+    if mine.pairing_id != other.pairing_id:
+        facts = ("model", "image_size", "weights", "weights_sha256", "contract_version")
+        differing = [
+            f"{fact} {getattr(mine, fact)} and {getattr(other, fact)}"
+            for fact in facts
+            if getattr(mine, fact) != getattr(other, fact)
+        ]
+        raise ContractError(f"this encoder and this decoder are not a pair: {'; '.join(differing)}")

@@ -1,0 +1,253 @@
+"""Core ML: ML Programs (``.mlpackage``), and how they run.
+
+Runtime: Core ML on macOS; anywhere else the reference evaluator of `mil`.
+Converter: coremltools 9.0 from a ``torch.export`` graph - https://apple.github.io/coremltools/docs-guides/
+Limits: static shapes; one prompt a call. coremltools 9.0 says that it is tested up to torch 2.7; what it makes of newer
+ones is what the parity judge is for.
+"""
+
+import contextlib
+import io
+import logging
+import platform
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+
+from lightsam.errors import ContractError, ExportError, UsageError
+from lightsam.stages import Arrays, Stage, TensorSpec
+
+from .base import ExportOptions, LoadedStage, Provenance
+
+if TYPE_CHECKING:
+    from .mil.program import SavedProgram
+
+logging.getLogger("coremltools").setLevel(logging.ERROR)
+
+NAME = "coreml"
+REQUIRES = ("coremltools",)
+SUFFIX = ".mlpackage"
+
+OLDEST_TARGET = "iOS16"
+"""The first whose programs take and return float16 arrays."""
+COMPUTE_UNITS = ("ALL", "CPU_AND_GPU", "CPU_AND_NE", "CPU_ONLY")
+
+# coremltools merges a norm's scale and shift into a batch_norm of variance 1, whose epsilon of 1e-5 then shrinks every
+# value by 5e-6: an error of its own, as large as all of float32's rounding together.
+_LEFT_OUT_PASSES = ("common::fuse_elementwise_to_batchnorm",)
+
+
+def deployment_targets() -> list[str]:
+    """Names of the minimum deployment targets that the installed coremltools knows, oldest first."""
+    import coremltools
+
+    names = [target.name for target in coremltools.target]
+    return names[names.index(OLDEST_TARGET) :]
+
+
+def check_options(options: ExportOptions) -> None:
+    """Refuse what this format cannot do, before any work.
+
+    Raises:
+        UsageError: for a deployment target that is not known.
+    """
+    targets = deployment_targets()
+    if options.minimum_deployment_target not in targets:
+        raise UsageError(
+            f"there is no minimum deployment target {options.minimum_deployment_target!r}; choose from: "
+            f"{', '.join(targets)}"
+        )
+
+
+def export(stage: Stage, path: Path, options: ExportOptions, provenance: Provenance) -> None:
+    """Convert ``stage`` and save it as the package ``path``.
+
+    Raises:
+        ExportError: with the converter's own message.
+    """
+    import coremltools
+
+    folded = stage.folded()
+    float16 = options.precision == "float16"
+    with _quiet() as noise:
+        try:
+            graph = torch.export.export(folded.module, folded.example_tensors(), strict=False).run_decompositions({})
+            package = coremltools.convert(
+                graph,
+                inputs=[_input_type(spec, options) for spec in stage.inputs],
+                outputs=[coremltools.TensorType(name=s.name, dtype=_dtype(s, options)) for s in stage.outputs],
+                convert_to="mlprogram",
+                minimum_deployment_target=coremltools.target[options.minimum_deployment_target],
+                compute_precision=(
+                    coremltools.transform.FP16ComputePrecision(op_selector=_float16_selector())
+                    if float16
+                    else coremltools.precision.FLOAT32
+                ),
+                pass_pipeline=_pipeline(),
+                skip_model_load=True,
+            )
+            _describe(package, stage, options, provenance)
+            package.save(str(path))
+        # coremltools raises whatever its passes raise, up to AssertionError.
+        except Exception as error:
+            reason = next(iter(str(error).splitlines()), type(error).__name__)
+            raise ExportError(
+                f"coremltools could not convert or save the {stage.name} of {provenance.model}: {reason}"
+            ) from error
+        finally:
+            logging.getLogger("lightsam.coreml").debug("converter output: %s", noise.getvalue())
+
+
+def load(path: Path, *, compute_units: str = "ALL", numerics: Any = "declared") -> LoadedStage:
+    """Read a package back: by Core ML on macOS, elsewhere by the evaluator.
+
+    Args:
+        compute_units: Core ML's, on macOS.
+        numerics: the evaluator's, elsewhere; see `mil.NUMERICS`.
+
+    Raises:
+        ContractError: if the package is damaged, or was not exported by lightsam.
+        UsageError: for compute units or numerics that do not exist.
+    """
+    from .mil import NUMERICS, Evaluator
+    from .mil.program import read_program
+
+    for name, value, allowed in (("compute units", compute_units, COMPUTE_UNITS), ("numerics", numerics, NUMERICS)):
+        if value not in allowed:
+            raise UsageError(f"there are no {name} {value!r}; choose from: {', '.join(allowed)}")
+    program = read_program(path)
+    _check_interface(path, program)
+    specification, metadata = program.specification, program.metadata
+    provenance = Provenance.from_metadata(metadata, str(path))
+    image_inputs = {
+        feature.name for feature in specification.description.input if feature.type.WhichOneof("Type") == "imageType"
+    }
+    if sys.platform == "darwin":
+        run, judge = _core_ml(path, compute_units, image_inputs)
+    else:
+        evaluator = Evaluator(program, numerics)
+
+        def run(inputs: Mapping[str, np.ndarray]) -> Arrays:
+            return evaluator({name: _pixels(a) if name in image_inputs else a for name, a in inputs.items()})
+
+        judge = f"lightsam evaluator, {numerics} numerics"
+    return LoadedStage(metadata.get("stage", ""), run, provenance, judge, eight_bit_image=bool(image_inputs))
+
+
+def _check_interface(path: Path, program: "SavedProgram") -> None:
+    """Core ML goes by the names of the description, the program by its own: they must be the same."""
+    description, function = program.specification.description, program.function
+    for kind, described, computed in (
+        ("inputs", description.input, list(function.inputs)),
+        ("outputs", description.output, [output.name for output in function.outputs]),
+    ):
+        names = [feature.name for feature in described]
+        if names != computed:
+            raise ContractError(f"{path} describes the {kind} {names} and computes with {computed}")
+
+
+def _core_ml(path: Path, compute_units: str, image_inputs: set[str]) -> tuple[Any, str]:
+    """Core ML itself; not reachable off macOS."""
+    import coremltools
+    from PIL import Image
+
+    model = coremltools.models.MLModel(str(path), compute_units=coremltools.ComputeUnit[compute_units])
+    dtypes = {
+        feature.name: np.float16
+        if feature.type.multiArrayType.dataType == coremltools.proto.FeatureTypes_pb2.ArrayFeatureType.FLOAT16
+        else np.float32
+        for feature in model.get_spec().description.input
+    }
+
+    def run(inputs: Mapping[str, np.ndarray]) -> Arrays:
+        features = {
+            name: Image.fromarray(_pixels(array)[0].transpose(1, 2, 0).astype(np.uint8))
+            if name in image_inputs
+            else array.astype(dtypes[name])
+            for name, array in inputs.items()
+        }
+        return {name: np.asarray(array, np.float32) for name, array in model.predict(features).items()}
+
+    return run, f"Core ML {compute_units}, macOS {platform.mac_ver()[0]}"
+
+
+def _pixels(image: np.ndarray) -> np.ndarray:
+    """What an 8-bit image holds of (1, 3, S, S) values."""
+    return np.rint(image).clip(0, 255).astype(np.float32)
+
+
+def _dtype(spec: TensorSpec, options: ExportOptions) -> type:
+    """Embeddings pass between the stages in the precision of the stages; prompts and answers are float32."""
+    return np.float16 if spec.name == "image_embeddings" and options.precision == "float16" else np.float32
+
+
+def _input_type(spec: TensorSpec, options: ExportOptions) -> Any:
+    import coremltools
+
+    if spec.name == "image" and options.image_input == "image":
+        return coremltools.ImageType(name=spec.name, shape=spec.shape, color_layout=coremltools.colorlayout.RGB)
+    return coremltools.TensorType(name=spec.name, shape=spec.shape, dtype=_dtype(spec, options))
+
+
+def _pipeline() -> Any:
+    import coremltools
+
+    pipeline = coremltools.PassPipeline.DEFAULT
+    pipeline.remove_passes(_LEFT_OUT_PASSES)
+    return pipeline
+
+
+def _float16_selector() -> Callable[[Any], bool]:
+    """Select everything but the point encoding: sines of large angles lose their phase in float16.
+
+    A coordinate of 1000.5 is 1000 or 1001 in float16, and the angle that it becomes is multiplied by 2 pi and a
+    frequency before its sine is taken. So sin, cos and all that leads to them stay in float32.
+    """
+    angles: set[str] | None = None
+
+    def may_be_float16(op: Any) -> bool:
+        nonlocal angles
+        if angles is None:  # the converter asks about one operation after the other: find them once
+            angles = _leading_to_angles(op.enclosing_block)
+        return op.name not in angles
+
+    return may_be_float16
+
+
+def _leading_to_angles(block: Any) -> set[str]:
+    """Names of the sines, the cosines and every operation that they depend on."""
+    pending = [op for op in block.operations if op.op_type in ("sin", "cos")]
+    names: set[str] = set()
+    while pending:
+        op = pending.pop()
+        if op.name not in names:
+            names.add(op.name)
+            pending += [var.op for var in op.get_flattened_inputs() if var.op is not None]
+    return names
+
+
+def _describe(package: Any, stage: Stage, options: ExportOptions, provenance: Provenance) -> None:
+    """Write what the package is into the package."""
+    for spec in stage.inputs:
+        package.input_description[spec.name] = spec.meaning
+    for spec in stage.outputs:
+        package.output_description[spec.name] = spec.meaning
+    package.short_description = f"{provenance.headline} Stage: {stage.name}, {options.precision}."
+    package.author = f"{provenance.source}; exported by lightsam {provenance.lightsam_version}"
+    package.license = provenance.licence
+    package.version = provenance.contract_version
+    package.user_defined_metadata.update({**provenance.metadata(), "stage": stage.name, "precision": options.precision})
+
+
+@contextlib.contextmanager
+def _quiet() -> Iterator[io.StringIO]:
+    """Keep the converter's progress bars and warnings off the terminal; they go to the debug log."""
+    noise = io.StringIO()
+    with warnings.catch_warnings(), contextlib.redirect_stderr(noise), contextlib.redirect_stdout(noise):
+        warnings.simplefilter("ignore")
+        yield noise

@@ -1,0 +1,121 @@
+"""From a folder of artifacts to something that runs."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightsam.errors import ContractError, UsageError
+from lightsam.predictor import Predictor
+
+from . import find_format, manifest
+from .artifacts import sha256
+from .base import LoadedStage, check_pair
+
+
+@dataclass(frozen=True)
+class Export:
+    """One entry of a manifest: a format and precision of a model."""
+
+    folder: Path
+    name: str
+    entry: dict[str, Any]
+
+    @property
+    def format_name(self) -> str:
+        return str(self.entry["format"])
+
+    @property
+    def precision(self) -> str:
+        return str(self.entry["options"]["precision"])
+
+    def path(self, stage: str) -> Path | None:
+        """File of a stage, or None if that stage was not exported."""
+        file = self.entry["files"].get(stage)
+        return None if file is None else self.folder / file["path"]
+
+    def changed_files(self) -> list[str]:
+        """A line for every file that is missing or not the one that was exported."""
+        lines = []
+        for stage, file in self.entry["files"].items():
+            path = self.folder / file["path"]
+            if not path.exists():
+                lines.append(f"{stage}: {path} is missing")
+            elif sha256(path) != file["sha256"]:
+                lines.append(f"{stage}: {path} has changed since it was exported (its sha256 is another)")
+        return lines
+
+    def load(self, stage: str, **how: str) -> LoadedStage | None:
+        """Read a stage back; None if it was not exported.
+
+        Args:
+            how: ``compute_units`` and ``numerics``, as the format's ``load`` takes them.
+
+        Raises:
+            ContractError: if the file is damaged or is another stage.
+        """
+        path = self.path(stage)
+        if path is None:
+            return None
+        loaded: LoadedStage = find_format(self.format_name).load(path, **how)
+        if loaded.stage != stage:
+            raise ContractError(f"{path} is listed as the {stage} and says of itself that it is the {loaded.stage}")
+        return loaded
+
+
+def exports(folder: Path) -> list[Export]:
+    """All exports of a model's folder.
+
+    Raises:
+        ContractError: if there is no manifest, or it cannot be read.
+    """
+    return [Export(folder, name, entry) for name, entry in manifest.read(folder)["exports"].items()]
+
+
+def find_export(folder: Path, format_name: str | None = None, precision: str | None = None) -> Export:
+    """The one export that is asked for; the first when nothing is.
+
+    Raises:
+        ContractError: if there is no manifest.
+        UsageError: if there is no such export; the message lists those that there are.
+    """
+    there = exports(folder)
+    for export in there:
+        if format_name in (None, export.format_name) and precision in (None, export.precision):
+            return export
+    wanted = " ".join(filter(None, (format_name, precision))) or "any"
+    raise UsageError(f"{folder} holds no {wanted} export; it holds: {', '.join(e.name for e in there) or 'nothing'}")
+
+
+def load_pair(export: Export, **how: str) -> tuple[LoadedStage, LoadedStage]:
+    """Both stages of an export, checked to belong together.
+
+    Raises:
+        ContractError: if one is missing or damaged, or they are not a pair.
+    """
+    encoder, decoder = (export.load(stage, **how) for stage in ("encoder", "decoder"))
+    for name, loaded in (("encoder", encoder), ("decoder", decoder)):
+        if loaded is None:
+            raise ContractError(f"{export.folder} holds no {name} of {export.name}: export it with --stage {name}")
+    assert encoder is not None  # both were looked at above
+    assert decoder is not None
+    check_pair(encoder, decoder)
+    return encoder, decoder
+
+
+def load_predictor(
+    folder: str | Path, *, format_name: str | None = None, precision: str | None = None, **how: str
+) -> Predictor:
+    """Answer prompts with exported files.
+
+    Args:
+        folder: with the manifest, such as ``artifacts/mobile_sam``.
+        format_name: such as "coreml"; None for the first that there is.
+        precision: likewise.
+        how: ``compute_units`` (Core ML on macOS) and ``numerics`` (the evaluator elsewhere).
+
+    Raises:
+        ContractError: if there is no manifest, or a file is damaged or not the other's pair.
+        UsageError: if there is no such export.
+    """
+    encoder, decoder = load_pair(find_export(Path(folder), format_name, precision), **how)
+    return Predictor(encoder, decoder, encoder.provenance.image_size, decoder.provenance.point_slots)

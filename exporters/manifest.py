@@ -1,0 +1,118 @@
+"""``manifest.json``: what lies in a model's folder, where it comes from, and how exact it is.
+
+The README documents it field by field; a test holds the two together.
+"""
+
+import json
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+from lightsam.errors import ContractError
+from lightsam.files import replacing
+from lightsam.stages import CONTRACT_VERSION, Stages, TensorSpec
+
+from .artifacts import sha256, size_bytes
+from .base import ExportOptions, Provenance
+from .parity import ParityReport
+
+SCHEMA = 1
+"""Raised when a field changes its name or meaning."""
+FILE_NAME = "manifest.json"
+_TOOLS = ("lightsam", "torch", "numpy", "pillow")
+
+
+def read(folder: Path) -> dict[str, Any]:
+    """The manifest of a model's folder.
+
+    Raises:
+        ContractError: if there is none, or it is damaged or of another schema.
+    """
+    path = folder / FILE_NAME
+    try:
+        manifest = json.loads(path.read_text())
+    except FileNotFoundError as error:
+        inside = sorted(found.parent.name for found in folder.glob(f"*/{FILE_NAME}")) if folder.is_dir() else []
+        hint = f"; did you mean one of its folders: {', '.join(inside)}?" if inside else ""
+        raise ContractError(f"{folder} has no {FILE_NAME}, so nothing was exported there{hint}") from error
+    except (OSError, ValueError) as error:
+        raise ContractError(f"{path} cannot be read ({error}): export again with --overwrite") from error
+    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
+        raise ContractError(f"{path} is not a manifest of schema {SCHEMA}: export again with --overwrite")
+    return manifest
+
+
+def add(
+    folder: Path,
+    name: str,
+    *,
+    format_name: str,
+    requires: tuple[str, ...],
+    options: ExportOptions,
+    provenance: Provenance,
+    stages: Stages,
+    paths: dict[str, Path],
+    report: ParityReport,
+) -> None:
+    """Add or replace one export's entry; the others stay as they are.
+
+    Args:
+        name: of the entry, which is also that of the export's folder.
+        requires: packages whose versions belong in the entry besides lightsam's own.
+        paths: of the stages' files, in the model's folder.
+
+    Raises:
+        ContractError: if there is a manifest that cannot be read.
+        WriteError: if the new one cannot be written; the old one is then as it was.
+    """
+    manifest: dict[str, Any] = read(folder) if (folder / FILE_NAME).exists() else {"schema": SCHEMA, "exports": {}}
+    manifest["model"] = {
+        key: value
+        for key, value in asdict(provenance).items()
+        if key in ("model", "image_size", "licence", "paper", "source")
+    }
+    manifest["contract"] = {
+        "version": CONTRACT_VERSION,
+        "stages": {
+            stage.name: {"inputs": [_spec(s) for s in stage.inputs], "outputs": [_spec(s) for s in stage.outputs]}
+            for stage in stages
+        },
+    }
+    manifest["exports"][name] = {
+        "format": format_name,
+        "options": asdict(options),
+        "weights": {
+            "name": provenance.weights,
+            "sha256": provenance.weights_sha256,
+            "licence": provenance.licence,
+            "trained": provenance.trained,
+        },
+        "pairing_id": provenance.pairing_id,
+        "tools": _versions(*_TOOLS, *requires),
+        "files": {
+            stage: {
+                "path": path.relative_to(folder).as_posix(),
+                "sha256": sha256(path),
+                "size_bytes": size_bytes(path),
+            }
+            for stage, path in paths.items()
+        },
+        "parity": report.as_dict(),
+    }
+    with replacing(folder / FILE_NAME) as path:
+        path.write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n")
+
+
+def _spec(spec: TensorSpec) -> dict[str, Any]:
+    return {"name": spec.name, "shape": list(spec.shape), "dtype": spec.dtype, "meaning": spec.meaning}
+
+
+def _versions(*packages: str) -> dict[str, str]:
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:  # run from a clone that was not installed
+            found[package] = "unknown"
+    return found

@@ -1,0 +1,53 @@
+"""lightsam: light Segment Anything models, from a checkpoint to phones, laptops and browsers.
+
+The public names are below; importing the package costs nothing until one of them is used.
+"""
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lightsam.checkpoints import Weights, load_model
+    from lightsam.errors import LightSamError
+    from lightsam.models import MODELS
+    from lightsam.predictor import Answer, Encoding, Predictor
+    from lightsam.prompts import Prompt
+    from lightsam.stages import Stage, Stages, TensorSpec, split
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "Answer": "predictor",
+    "Encoding": "predictor",
+    "LightSamError": "errors",
+    "MODELS": "models",
+    "Predictor": "predictor",
+    "Prompt": "prompts",
+    "Stage": "stages",
+    "Stages": "stages",
+    "TensorSpec": "stages",
+    "Weights": "checkpoints",
+    "load_model": "checkpoints",
+    "split": "stages",
+}
+__all__ = [
+    "MODELS",
+    "Answer",
+    "Encoding",
+    "LightSamError",
+    "Predictor",
+    "Prompt",
+    "Stage",
+    "Stages",
+    "TensorSpec",
+    "Weights",
+    "load_model",
+    "split",
+]
+
+
+def __getattr__(name: str) -> Any:
+    # PEP 562: torch takes a second or two to import, and `lightsam --help` must not wait for it.
+    if name in _HOMES:
+        return getattr(import_module(f"lightsam.{_HOMES[name]}"), name)
+    raise AttributeError(f"module 'lightsam' has no attribute {name!r}")

@@ -1,0 +1,5 @@
+"""``python -m lightsam``."""
+
+from lightsam.cli import main
+
+main()

@@ -1,0 +1,333 @@
+"""The command ``lightsam``.
+
+Results go to stdout, progress and log to stderr. Exit status: 0 done, 1 something failed, 2 wrong usage. Everything
+heavy is imported where it is used, so that ``--help`` is instant.
+"""
+
+import logging
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.logging import RichHandler
+
+from lightsam import __version__
+from lightsam.errors import LightSamError, PromptError, UsageError
+from lightsam.terminal import err, fail, out, print_answer, print_models, print_report, progress
+
+if TYPE_CHECKING:
+    from PIL.Image import Image
+
+    from lightsam.predictor import Answer, Predictor
+    from lightsam.prompts import Prompt
+
+app = typer.Typer(
+    name="lightsam",
+    help="Light Segment Anything models, from a PyTorch checkpoint to phones, laptops and browsers.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+    add_completion=False,
+)
+
+Weights = Annotated[
+    str,
+    typer.Option(
+        help="official (the published checkpoint), seeded (random, untrained), auto (official, else seeded with a "
+        "warning), or a path.",
+        metavar="auto|official|seeded|PATH",
+    ),
+]
+ComputeUnits = Annotated[str, typer.Option(help="Core ML on macOS: ALL, CPU_AND_GPU, CPU_AND_NE or CPU_ONLY.")]
+Numerics = Annotated[
+    str,
+    typer.Option(help="The evaluator, where Core ML is not: declared (rounds as float16 hardware does) or float32."),
+]
+
+
+def _examples(*lines: str) -> str:
+    """An epilog of commands, each on a line of its own."""
+    return "[bold]Examples[/bold]\n\n" + "\n\n".join(f"  {line}" for line in lines)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        out.print(f"lightsam {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what converters say, too.")] = False,
+) -> None:
+    logger = logging.getLogger("lightsam")
+    logger.handlers = [RichHandler(console=err, show_time=False, show_path=False, markup=False)]
+    logger.setLevel(logging.DEBUG if verbose else logging.INFO)
+    logger.propagate = False
+
+
+@app.command(epilog=_examples("lightsam models"))
+def models() -> None:
+    """What there is: size, licence, paper, image sizes, and whether the checkpoint is cached."""
+    import torch
+
+    from lightsam.checkpoints import cached
+    from lightsam.models import MODELS
+
+    rows = []
+    for card in MODELS.values():
+        with torch.device("meta"):  # shapes without memory
+            model = card.build(card.image_sizes[0])
+        encoder = sum(p.numel() for p in model.image_encoder.parameters())
+        everything = sum(p.numel() for p in model.parameters())
+        rows.append((card, encoder, everything - encoder, cached(card)))
+    print_models(rows)
+
+
+@app.command(
+    epilog=_examples(
+        "lightsam export mobile_sam --to coreml",
+        "lightsam export mobile_sam --to coreml --precision float32 --weights my_checkpoint.pt",
+        "lightsam export mobile_sam --to coreml --image-size 512 --minimum-deployment-target iOS18 --overwrite",
+    )
+)
+def export(
+    model: Annotated[str, typer.Argument(help="As in `lightsam models`.")],
+    to: Annotated[str, typer.Option(help="Formats, separated by commas.", metavar="FORMAT,...")] = "coreml",
+    precision: Annotated[str, typer.Option(help="float32 or float16.")] = "float16",
+    weights: Weights = "auto",
+    image_size: Annotated[
+        int | None, typer.Option(help="Side of the square input, in pixels; the model's own by default.")
+    ] = None,
+    stage: Annotated[str | None, typer.Option(help="encoder or decoder; both by default.")] = None,
+    output: Annotated[Path, typer.Option(help="Folder of all artifacts.")] = Path("artifacts"),
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace artifacts that are there.")] = False,
+    point_slots: Annotated[int, typer.Option(help="Prompt slots of a decoder with static shapes.")] = 8,
+    minimum_deployment_target: Annotated[
+        str, typer.Option(help="Core ML: the oldest system that must run it, from iOS16 on.")
+    ] = "iOS16",
+    image_input: Annotated[
+        str, typer.Option(help="Core ML: image (8-bit RGB, a CVPixelBuffer) or tensor (float MLMultiArray).")
+    ] = "image",
+) -> None:
+    """Export encoder and decoder, read the files back, and prove them equal to PyTorch."""
+    from lightsam.stages import STAGE_NAMES
+    from lightsam_exporters.base import ExportOptions
+    from lightsam_exporters.pipeline import ExportRequest, RejectedError
+    from lightsam_exporters.pipeline import export as run
+
+    options = ExportOptions(
+        precision=precision,  # checked there, as image_input is
+        point_slots=point_slots,
+        minimum_deployment_target=minimum_deployment_target,
+        image_input=image_input,
+    )
+    requests = [
+        ExportRequest(
+            model=model,
+            format_name=name.strip(),
+            options=options,
+            output=output,
+            stages=STAGE_NAMES if stage is None else (stage,),
+            weights=weights,
+            image_size=image_size,
+            overwrite=overwrite,
+        )
+        for name in to.split(",")
+    ]
+    with progress(sum(request.steps for request in requests)) as begin:
+        for request in requests:
+            try:
+                folder, report = run(request, begin)
+            except RejectedError as error:
+                print_report(f"{model} {request.name}", error.report)
+                raise
+            print_report(f"{model} {request.name}", report)
+            out.print(f"written to {folder / request.name}; facts in {folder / 'manifest.json'}")
+
+
+@app.command(
+    epilog=_examples(
+        "lightsam parity artifacts/mobile_sam",
+        "lightsam parity artifacts/mobile_sam --precision float16 --every",
+        "lightsam parity artifacts/mobile_sam --weights my_checkpoint.pt",
+    )
+)
+def parity(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A model's folder, with its manifest.json.")],
+    precision: Annotated[str | None, typer.Option(help="Judge this precision alone.")] = None,
+    weights: Annotated[
+        str | None, typer.Option(help="Checkpoint that the files were made from, if it was a file of yours.")
+    ] = None,
+    every: Annotated[bool, typer.Option("--every", help="A row for every prompt, not for the worst alone.")] = False,
+    compute_units: ComputeUnits = "ALL",
+    numerics: Numerics = "declared",
+) -> None:
+    """Judge what is there against PyTorch; exit status 1 when a gate fails."""
+    from lightsam.errors import ParityError
+    from lightsam_exporters.loading import exports
+    from lightsam_exporters.pipeline import rejudge
+
+    found = [entry for entry in exports(folder) if precision in (None, entry.precision)]
+    if not found:
+        raise UsageError(f"{folder} holds no export{f' of precision {precision}' if precision else ''} to judge")
+    with progress(len(found)) as begin:
+        judged = rejudge(
+            found,
+            weights,
+            begin,
+            on_report=lambda entry, report: print_report(f"{folder} {entry.name}", report, every=every),
+            compute_units=compute_units,
+            numerics=numerics,
+        )
+    failed = [entry.name for entry, report in judged if not report.passed]
+    if failed:
+        raise ParityError(f"{len(failed)} of {len(judged)} exports fail: {', '.join(failed)}")
+
+
+@app.command(
+    epilog=_examples(
+        "lightsam predict photo.jpg --point 320,240",
+        "lightsam predict photo.jpg --model mobile_sam --box 40,30,600,400 --output cup.png",
+        "lightsam predict photo.jpg --artifacts artifacts/mobile_sam --point 320,240 --point 100,80,0",
+    )
+)
+def predict(
+    image: Annotated[Path, typer.Argument(help="A picture of any format and mode.")],
+    model: Annotated[str, typer.Option(help="Answer with PyTorch and this model.")] = "mobile_sam",
+    artifacts: Annotated[Path | None, typer.Option(metavar="DIR", help="Answer with the exports of DIR.")] = None,
+    weights: Weights = "auto",
+    image_size: Annotated[int | None, typer.Option(help="With --model: side of the square input.")] = None,
+    point: Annotated[
+        list[str] | None,
+        typer.Option(metavar="X,Y[,LABEL]", help="In pixels; LABEL 1 foreground (default), 0 background. Repeatable."),
+    ] = None,
+    box: Annotated[str | None, typer.Option(metavar="X0,Y0,X1,Y1", help="In pixels.")] = None,
+    mask_input: Annotated[
+        Path | None, typer.Option(help="Refine: the .npy that --save-logits wrote for an earlier answer.")
+    ] = None,
+    multimask: Annotated[
+        bool | None,
+        typer.Option("--multimask/--single-mask", help="Three masks or one; by default three for a lone point."),
+    ] = None,
+    output: Annotated[Path, typer.Option(help="The best mask, black and white, of the picture's size.")] = Path(
+        "mask.png"
+    ),
+    overlay: Annotated[
+        Path | None, typer.Option(help="The picture with mask and prompt; OUTPUT_overlay.png by default.")
+    ] = None,
+    save_logits: Annotated[Path | None, typer.Option(help="Write the best mask's low-res logits (.npy).")] = None,
+    format_name: Annotated[str | None, typer.Option("--format", help="With --artifacts: this format.")] = None,
+    precision: Annotated[str | None, typer.Option(help="With --artifacts: this precision.")] = None,
+    compute_units: ComputeUnits = "ALL",
+    numerics: Numerics = "declared",
+) -> None:
+    """Answer one prompt about one picture: a mask and an overlay."""
+    from lightsam.files import ensure_writable
+    from lightsam.transforms import open_picture
+
+    prompt = _prompt(point or [], box, mask_input)
+    overlay = overlay or output.with_name(f"{output.stem}_overlay.png")
+    for path in filter(None, (output, overlay, save_logits)):
+        _check_suffix(path, ".npy" if path is save_logits else None)
+        ensure_writable(path.parent)
+    with progress(3) as begin:
+        picture = open_picture(image)
+        begin("loading")
+        if artifacts is None:
+            predictor = _pytorch_predictor(model, weights, image_size)
+        else:
+            from lightsam_exporters.loading import load_predictor
+
+            predictor = load_predictor(
+                artifacts, format_name=format_name, precision=precision, compute_units=compute_units, numerics=numerics
+            )
+        begin("encoding the picture")
+        encoding = predictor.encode(picture)
+        begin("answering the prompt")
+        answer = predictor.predict(encoding, prompt, multimask=multimask)
+    _write_answer(picture, answer, prompt, output, overlay, save_logits)
+
+
+def _pytorch_predictor(model: str, weights: str, image_size: int | None) -> "Predictor":
+    from lightsam.checkpoints import load_model
+    from lightsam.predictor import Predictor
+
+    return Predictor.from_model(load_model(model, weights=weights, image_size=image_size))
+
+
+def _write_answer(
+    picture: "Image", answer: "Answer", prompt: "Prompt", output: Path, overlay: Path, save_logits: Path | None
+) -> None:
+    import numpy as np
+    from PIL import Image
+
+    from lightsam.files import replacing
+    from lightsam.overlay import draw_overlay
+
+    best = answer.best
+    with replacing(output) as path:
+        Image.fromarray(answer.masks[best].astype(np.uint8) * 255).save(path)
+    with replacing(overlay) as path:
+        draw_overlay(picture, answer.masks[best], prompt).save(path)
+    if save_logits is not None:
+        with replacing(save_logits) as path:
+            np.save(path, answer.low_res_masks[best])
+    print_answer(answer)
+    out.print(f"written to {output} and {overlay}{f' and {save_logits}' if save_logits else ''}")
+
+
+def _numbers(text: str, counts: tuple[int, ...], what: str) -> list[float]:
+    try:
+        values = [float(part) for part in text.split(",")]
+    except ValueError:
+        values = []
+    if len(values) not in counts:
+        raise PromptError(f"{text!r} is not {what}")
+    return values
+
+
+def _prompt(points: list[str], box: str | None, mask_input: Path | None) -> "Prompt":
+    import numpy as np
+
+    from lightsam.prompts import Prompt
+
+    parsed = [_numbers(text, (2, 3), "a point: give --point X,Y or X,Y,LABEL") for text in points]
+    mask = None
+    if mask_input is not None:
+        try:
+            mask = np.load(mask_input, allow_pickle=False)
+        except (OSError, ValueError, EOFError) as error:
+            raise PromptError(f"{mask_input} cannot be read as the logits of an earlier answer ({error})") from error
+    return Prompt(
+        points=[(values[0], values[1]) for values in parsed],
+        labels=[values[2] if len(values) == 3 else 1 for values in parsed],  # type: ignore[misc]  # checked there
+        box=tuple(_numbers(box, (4,), "a box: give --box X0,Y0,X1,Y1")) if box else None,  # type: ignore[arg-type]
+        mask=mask,
+    )
+
+
+def _check_suffix(path: Path, suffix: str | None) -> None:
+    from PIL import Image
+
+    allowed = {suffix} if suffix else set(Image.registered_extensions())
+    if path.suffix.lower() not in allowed:
+        raise UsageError(f"{path} does not end in {suffix or 'the suffix of a picture, such as .png'}")
+
+
+def main() -> None:
+    """Run the command; every error that is somebody's to mend is one line and an exit status."""
+    try:
+        app()
+    except LightSamError as error:
+        fail(str(error), error.exit_status)
+    except KeyboardInterrupt:
+        fail("interrupted; what was there before is as it was", 1)
+    except OSError as error:
+        fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
+    except MemoryError:
+        fail("there is not enough memory for this model: close other programs, or take a smaller one", 1)

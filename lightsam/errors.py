@@ -1,0 +1,64 @@
+"""What can go wrong, as a small tree.
+
+    LightSamError
+      UsageError                 the caller asked for something that does not exist or cannot be
+        PromptError              a point, box or mask that cannot be answered
+        ImageError               a picture that cannot be read
+        ArtifactExistsError      an artifact is there and nobody said that it may be replaced
+      CheckpointError            a checkpoint is missing, damaged, or another model's
+      ContractError              a stage's specs do not describe its module, or a file does not meet the contract
+      FormatUnavailableError     the packages that a format needs are not installed
+      ExportError                a converter or the disk refused
+      ParityError                a converted file does not answer as PyTorch does
+
+Each message says what was asked, what was found and what to do; ``exit_status`` is what the command returns.
+"""
+
+
+class LightSamError(Exception):
+    """Base of every error that lightsam raises on purpose."""
+
+    exit_status = 1
+
+
+class UsageError(LightSamError, ValueError):
+    """The request itself is wrong; nothing was tried."""
+
+    exit_status = 2
+
+
+class PromptError(UsageError):
+    """A prompt that the decoder cannot answer."""
+
+
+class ImageError(UsageError):
+    """A picture that cannot be read."""
+
+
+class ArtifactExistsError(UsageError):
+    """An export would replace an artifact without having been told to."""
+
+
+class CheckpointError(LightSamError, ValueError):
+    """A checkpoint that cannot be had, or does not fit the model."""
+
+
+class ContractError(LightSamError, ValueError):
+    """A module or a file that does not meet the stage contract."""
+
+
+class FormatUnavailableError(LightSamError, ImportError):
+    """A format whose packages are not installed."""
+
+    @classmethod
+    def for_extra(cls, extra: str, missing: str | None) -> "FormatUnavailableError":
+        """Name the missing package and the line that installs it."""
+        return cls(f"{extra} needs the package {missing!r}, which is not installed: pip install 'lightsam[{extra}]'")
+
+
+class ExportError(LightSamError, RuntimeError):
+    """A converter failed, or its result could not be written."""
+
+
+class ParityError(LightSamError, RuntimeError):
+    """A candidate that cannot be compared, or that differs from the reference."""

@@ -1,0 +1,51 @@
+"""Writing files so that an interrupted run leaves the old one or the new one, never half of one."""
+
+import os
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from lightsam.errors import LightSamError
+
+
+class WriteError(LightSamError, OSError):
+    """A file or folder that cannot be written; the message has the path and the system's reason."""
+
+
+def reason(error: OSError) -> str:
+    """The system's own words for what went wrong."""
+    return error.strerror or str(error)
+
+
+def ensure_writable(folder: Path) -> None:
+    """Make ``folder`` if need be and try it.
+
+    Raises:
+        WriteError: if nothing can be written there.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        raise WriteError(f"cannot write to {folder}: {reason(error)}") from error
+
+
+@contextmanager
+def replacing(path: Path) -> Iterator[Path]:
+    """Give a temporary name beside ``path``; what is written there replaces ``path`` when the block ends well.
+
+    Raises:
+        WriteError: if the system refuses; ``path`` is then as it was.
+    """
+    ensure_writable(path.parent)
+    # The suffix is kept: writers choose a file format by it.
+    temporary = path.with_name(f".{path.stem}.{os.getpid()}{path.suffix}")
+    try:
+        yield temporary
+        os.replace(temporary, path)
+    except OSError as error:
+        raise WriteError(f"cannot write {path}: {reason(error)}") from error
+    finally:
+        temporary.unlink(missing_ok=True)

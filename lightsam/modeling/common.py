@@ -1,0 +1,91 @@
+"""Small layers shared by the encoders and the decoder, and the folding of what does not depend on the input."""
+
+from collections import OrderedDict
+from itertools import pairwise
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.nn.utils.fusion import fuse_conv_bn_eval
+
+
+class LayerNorm2d(nn.Module):
+    """Layer norm over the channels of a (B, C, H, W) map, as in SAM (biased variance, eps 1e-6)."""
+
+    def __init__(self, channels: int, eps: float = 1e-6) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self.eps = eps
+
+    def forward(self, x: Tensor) -> Tensor:
+        # A product and a reciprocal root, not pow and a division: the form that Core ML's converter recognises and
+        # turns into one layer_norm, so that float16 hardware never squares a large activation (overflow above 255).
+        centred = x - x.mean(1, keepdim=True)
+        variance = (centred * centred).mean(1, keepdim=True)
+        normalised = centred * torch.rsqrt(variance + self.eps)
+        return normalised * self.weight[:, None, None] + self.bias[:, None, None]
+
+
+class ConvBN(nn.Sequential):
+    """Convolution without bias, then BatchNorm; the key names ``c`` and ``bn`` are those of the checkpoints."""
+
+    def __init__(
+        self, in_channels: int, out_channels: int, kernel: int = 1, stride: int = 1, padding: int = 0, groups: int = 1
+    ) -> None:
+        conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
+        super().__init__(OrderedDict(c=conv, bn=nn.BatchNorm2d(out_channels)))
+
+    def fused(self) -> nn.Conv2d:
+        """One convolution that answers as both do in evaluation mode."""
+        conv, norm = self
+        assert isinstance(conv, nn.Conv2d)
+        assert isinstance(norm, nn.BatchNorm2d)
+        return fuse_conv_bn_eval(conv, norm)
+
+
+class MLP(nn.Module):
+    """Linear layers with ReLU between them; the decoder's small heads."""
+
+    def __init__(self, in_features: int, hidden: int, out_features: int, depth: int) -> None:
+        super().__init__()
+        widths = [in_features, *[hidden] * (depth - 1), out_features]
+        self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+
+    def forward(self, x: Tensor) -> Tensor:
+        for layer in self.layers[:-1]:
+            x = F.relu(layer(x))
+        return self.layers[-1](x)
+
+
+def sam_neck(in_channels: int, out_channels: int = 256) -> nn.Sequential:
+    """SAM's neck: backbone features to image embeddings, (B, in, E, E) to (B, out, E, E)."""
+    return nn.Sequential(
+        nn.Conv2d(in_channels, out_channels, 1, bias=False),
+        LayerNorm2d(out_channels),
+        nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
+        LayerNorm2d(out_channels),
+    )
+
+
+@torch.no_grad()
+def fold(module: nn.Module) -> nn.Module:
+    """Turn everything in ``module`` that does not depend on the input into constants, in place.
+
+    BatchNorms go into their convolutions; a block with a method ``fold`` computes its own tables. Every format is
+    exported from the folded module, so that no converter's own folding decides what is in the file.
+
+    Raises:
+        RuntimeError: if the module is in training mode, in which BatchNorm is no constant.
+    """
+    if module.training:
+        raise RuntimeError("fold() needs a module in evaluation mode: call eval() first")
+    for parent in list(module.modules()):
+        for name, child in list(parent.named_children()):
+            if isinstance(child, ConvBN):
+                setattr(parent, name, child.fused())
+    for block in list(module.modules()):
+        own_fold = getattr(block, "fold", None)
+        if callable(own_fold):
+            own_fold()
+    return module

@@ -1,0 +1,47 @@
+"""What lightsam knows of a model besides its layers."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from lightsam.errors import UsageError
+from lightsam.modeling.sam import Sam
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """Where the published weights are."""
+
+    url: str
+    sha256: str | None
+    """Hex digest of the file, where the authors or their distributors publish one."""
+
+
+@dataclass(frozen=True)
+class ModelCard:
+    """One model of the registry: how to build it, where its weights are, and under which terms."""
+
+    name: str
+    """As on the command line and in file names."""
+    title: str
+    build: Callable[[int], Sam]
+    """Image size in pixels to a model with uninitialised weights, in training mode."""
+    image_sizes: tuple[int, ...]
+    """The sizes that the architecture allows; the first is the one that it was trained at."""
+    licence: str
+    """SPDX identifier of the weights' licence."""
+    paper: str
+    source: str
+    checkpoint: Checkpoint
+
+    def resolve_image_size(self, image_size: int | None) -> int:
+        """The model's own size for None.
+
+        Raises:
+            UsageError: for a size that the architecture does not allow.
+        """
+        if image_size is None:
+            return self.image_sizes[0]
+        if image_size not in self.image_sizes:
+            allowed = ", ".join(map(str, self.image_sizes))
+            raise UsageError(f"{self.name} does not run at image size {image_size}; it runs at {allowed}")
+        return image_size

@@ -1,0 +1,226 @@
+"""MobileSAM: SAM with a TinyViT-5M image encoder.
+
+Paper: "Faster Segment Anything: Towards Lightweight SAM for Mobile Applications" - https://arxiv.org/abs/2306.14289
+Encoder: "TinyViT: Fast Pretraining Distillation for Small Vision Transformers" - https://arxiv.org/abs/2207.10666
+Architecture and key names: https://github.com/ChaoningZhang/MobileSAM (Apache-2.0)
+
+What differs from SAM: the encoder alone. TinyViT's last stage keeps its resolution, so that the embeddings have a
+stride of 16. Sizes are Python ints fixed at construction, which is what lets both tracers see static shapes, and the
+windows are cut with tensors of rank 4 at most.
+
+Shapes: B pictures, H = W = the stage's resolution, C channels, h heads, L = window * window.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from lightsam.modeling.common import ConvBN, sam_neck
+from lightsam.modeling.sam import Sam
+from lightsam.models.card import Checkpoint, ModelCard
+
+
+@dataclass(frozen=True)
+class TinyViTConfig:
+    """Widths and depths of the four stages; the first is convolutional, so its heads and window are unused."""
+
+    channels: tuple[int, ...] = (64, 128, 160, 320)
+    depths: tuple[int, ...] = (2, 2, 6, 2)
+    heads: tuple[int, ...] = (2, 4, 5, 10)
+    windows: tuple[int, ...] = (7, 7, 14, 7)
+    strides: tuple[int, ...] = (4, 8, 16, 16)  # pixels of the picture per position
+    classes: int = 1000  # of the unused ImageNet head that the checkpoint carries
+
+
+class MBConv(nn.Module):
+    """Inverted bottleneck with a residual."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        hidden = 4 * channels
+        self.conv1 = ConvBN(channels, hidden)
+        self.conv2 = ConvBN(hidden, hidden, 3, padding=1, groups=hidden)
+        self.conv3 = ConvBN(hidden, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        y = F.gelu(self.conv2(F.gelu(self.conv1(x))))
+        return F.gelu(x + self.conv3(y))
+
+
+class PatchMerging(nn.Module):
+    """Change the width, and halve the resolution where ``stride`` is 2."""
+
+    def __init__(self, in_channels: int, out_channels: int, stride: int) -> None:
+        super().__init__()
+        self.conv1 = ConvBN(in_channels, out_channels)
+        self.conv2 = ConvBN(out_channels, out_channels, 3, stride, padding=1, groups=out_channels)
+        self.conv3 = ConvBN(out_channels, out_channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv3(F.gelu(self.conv2(F.gelu(self.conv1(x)))))
+
+
+class WindowAttention(nn.Module):
+    """Attention in a window, with a learnt bias for every distance between two positions."""
+
+    bias: Tensor | None
+    distances: Tensor
+
+    def __init__(self, channels: int, heads: int, window: int) -> None:
+        super().__init__()
+        self.heads = heads
+        self.scale = (channels // heads) ** -0.5
+        self.norm = nn.LayerNorm(channels)
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+        # Row-major order of (|dy|, |dx|) is the order in which the checkpoint numbers its biases.
+        self.attention_biases = nn.Parameter(torch.zeros(heads, window * window))
+        y, x = torch.arange(window * window) // window, torch.arange(window * window) % window
+        distances = (y[:, None] - y).abs() * window + (x[:, None] - x).abs()
+        self.register_buffer("distances", distances, persistent=False)  # (L, L)
+        self.register_buffer("bias", None, persistent=False)
+
+    def fold(self) -> None:
+        """Look the biases up once: (h, L, L)."""
+        self.bias = self.attention_biases[:, self.distances]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Attend within each of the B * windows rows of (B * windows, L, C)."""
+        bias = self.attention_biases[:, self.distances] if self.bias is None else self.bias
+        qkv = self.qkv(self.norm(x)).unflatten(2, (self.heads, 3, -1))  # (B * windows, L, h, 3, C / h)
+        q, k, v = qkv.permute(3, 0, 2, 1, 4).unbind(0)  # each (B * windows, h, L, C / h)
+        attention = ((q * self.scale) @ k.transpose(-2, -1) + bias).softmax(dim=-1)
+        return self.proj((attention @ v).transpose(1, 2).flatten(2))  # (B * windows, L, C)
+
+
+class MLP(nn.Module):
+    """Pre-norm MLP."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(channels)
+        self.fc1 = nn.Linear(channels, 4 * channels)
+        self.fc2 = nn.Linear(4 * channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(self.norm(x))))
+
+
+class TinyViTBlock(nn.Module):
+    """Window attention, a depthwise convolution, an MLP; on (B, H, W, C)."""
+
+    def __init__(self, channels: int, heads: int, window: int, resolution: int) -> None:
+        super().__init__()
+        self.attn = WindowAttention(channels, heads, window)
+        self.mlp = MLP(channels)
+        self.local_conv = ConvBN(channels, channels, 3, padding=1, groups=channels)
+        self.resolution, self.window, self.channels = resolution, window, channels
+        self.across = -(-resolution // window)  # windows along a side, the last one padded
+        self.padding = self.across * window - resolution
+
+    def windowed_attention(self, x: Tensor) -> Tensor:
+        """Cut into windows, attend, put back together."""
+        n, w, c = self.across, self.window, self.channels
+        # Zeros go in before the norm, as upstream: they become keys like any other, so masking them or padding
+        # later would change the answer.
+        x = F.pad(x, (0, 0, 0, self.padding, 0, self.padding))
+        x = x.reshape(-1, w, n, w * c).transpose(1, 2).reshape(-1, w * w, c)  # (B * n * n, L, C)
+        x = self.attn(x)
+        x = x.reshape(-1, n, w, w * c).transpose(1, 2).reshape(-1, n * w, n * w, c)  # (B, n * w, n * w, C)
+        return x[:, : self.resolution, : self.resolution]
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = x + self.windowed_attention(x)
+        x = self.local_conv(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1)  # (B, H, W, C)
+        return x + self.mlp(x)
+
+
+class TinyViTStage(nn.Module):
+    """Blocks at one resolution, then the way to the next stage; on (B, C, H, W)."""
+
+    def __init__(self, blocks: list[nn.Module], downsample: PatchMerging | None, *, channels_last: bool) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList(blocks)
+        self.downsample = downsample
+        self.channels_last = channels_last
+
+    def forward(self, x: Tensor) -> Tensor:
+        if self.channels_last:
+            x = x.permute(0, 2, 3, 1)
+        for block in self.blocks:
+            x = block(x)
+        if self.channels_last:
+            x = x.permute(0, 3, 1, 2)
+        return x if self.downsample is None else self.downsample(x)
+
+
+class PatchEmbed(nn.Module):
+    """Picture to the first stage's features, stride 4."""
+
+    def __init__(self, channels: int) -> None:
+        super().__init__()
+        self.seq = nn.Sequential(
+            ConvBN(3, channels // 2, 3, stride=2, padding=1),
+            nn.GELU(),
+            ConvBN(channels // 2, channels, 3, stride=2, padding=1),
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.seq(x)
+
+
+class TinyViT(nn.Module):
+    """Normalised picture (B, 3, S, S) to image embeddings (B, 256, S / 16, S / 16)."""
+
+    def __init__(self, image_size: int, config: TinyViTConfig) -> None:
+        super().__init__()
+        self.patch_embed = PatchEmbed(config.channels[0])
+        self.layers = nn.ModuleList(self._stage(index, image_size, config) for index in range(len(config.depths)))
+        # ImageNet's head: in the checkpoint, never run.
+        self.norm_head = nn.LayerNorm(config.channels[-1])
+        self.head = nn.Linear(config.channels[-1], config.classes)
+        self.neck = sam_neck(config.channels[-1])
+
+    @staticmethod
+    def _stage(index: int, image_size: int, config: TinyViTConfig) -> TinyViTStage:
+        channels, stride = config.channels[index], config.strides[index]
+        blocks: list[nn.Module]
+        if index == 0:
+            blocks = [MBConv(channels) for _ in range(config.depths[index])]
+        else:
+            blocks = [
+                TinyViTBlock(channels, config.heads[index], config.windows[index], image_size // stride)
+                for _ in range(config.depths[index])
+            ]
+        downsample = None
+        if index + 1 < len(config.depths):
+            downsample = PatchMerging(channels, config.channels[index + 1], config.strides[index + 1] // stride)
+        return TinyViTStage(blocks, downsample, channels_last=index > 0)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.patch_embed(x)
+        for stage in self.layers:
+            x = stage(x)
+        return self.neck(x)
+
+
+def build(image_size: int) -> Sam:
+    """MobileSAM for square inputs of ``image_size`` pixels; the weights fit every size."""
+    return Sam(TinyViT(image_size, TinyViTConfig()), image_size)
+
+
+CARD = ModelCard(
+    name="mobile_sam",
+    title="MobileSAM",
+    build=build,
+    image_sizes=(1024, 512),
+    licence="Apache-2.0",
+    paper="https://arxiv.org/abs/2306.14289",
+    source="https://github.com/ChaoningZhang/MobileSAM",
+    checkpoint=Checkpoint(
+        url="https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt",
+        sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+    ),
+)

@@ -1,0 +1,109 @@
+"""From a picture and a prompt to masks: encode once, answer many prompts.
+
+The same code runs over PyTorch and over exported files: both are two `Runner`s.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lightsam.modeling.sam import Sam
+from lightsam.prompts import Prompt, encode_prompts
+from lightsam.stages import Runner, split
+from lightsam.transforms import MASK_THRESHOLD, Frame, open_picture, to_model_input, upscale_masks
+
+
+@dataclass(frozen=True)
+class Encoding:
+    """A picture that prompts can be answered about."""
+
+    image_embeddings: np.ndarray
+    """(1, 256, E, E)."""
+    frame: Frame
+
+
+@dataclass(frozen=True)
+class Answer:
+    """K masks for one prompt: one, or three for an ambiguous prompt."""
+
+    masks: np.ndarray
+    """(K, height, width) bool, at the picture's own size."""
+    iou_predictions: np.ndarray
+    """(K,) float32: how good the model thinks that each is."""
+    low_res_masks: np.ndarray
+    """(K, 4E, 4E) float32 logits; any of them can be the ``mask`` of the next prompt."""
+
+    @property
+    def best(self) -> int:
+        """Index of the mask with the highest predicted IoU."""
+        return int(self.iou_predictions.argmax())
+
+
+class Predictor:
+    """Answers prompts about pictures with an encoder and a decoder."""
+
+    def __init__(self, encoder: Runner, decoder: Runner, image_size: int, point_slots: int | None = None) -> None:
+        """Join two stages.
+
+        Args:
+            image_size: side of the encoder's input, in pixels.
+            point_slots: prompt slots of a decoder with static shapes, which also takes one prompt a call; None for a
+                dynamic one.
+        """
+        self._encoder = encoder
+        self._decoder = decoder
+        self.image_size = image_size
+        self.point_slots = point_slots
+
+    @classmethod
+    def from_model(cls, model: Sam) -> "Predictor":
+        """Answer with PyTorch."""
+        stages = split(model)
+        return cls(stages.encoder.run, stages.decoder.run, model.image_size)
+
+    def encode(self, picture: str | Path | Image.Image) -> Encoding:
+        """Run the encoder on a picture.
+
+        Raises:
+            ImageError: if it cannot be read.
+        """
+        image, frame = to_model_input(open_picture(picture), self.image_size)
+        return Encoding(self._encoder({"image": image})["image_embeddings"], frame)
+
+    def predict(self, encoding: Encoding, prompt: Prompt, *, multimask: bool | None = None) -> Answer:
+        """Answer one prompt.
+
+        Args:
+            multimask: three masks for an ambiguous prompt, or the single one; None gives three for a lone point, which
+                is what they were trained for.
+
+        Raises:
+            PromptError: for a prompt that does not fit the picture or the decoder.
+        """
+        return self.predict_batch(encoding, [prompt], multimask=multimask)[0]
+
+    def predict_batch(
+        self, encoding: Encoding, prompts: Sequence[Prompt], *, multimask: bool | None = None
+    ) -> list[Answer]:
+        """Answer several prompts about one picture; in one call where the decoder allows."""
+        batches = [prompts] if self.point_slots is None else [[prompt] for prompt in prompts]
+        answers: list[Answer] = []
+        for batch in batches:
+            inputs = encode_prompts(batch, encoding.frame, self.point_slots)
+            outputs = self._decoder({"image_embeddings": encoding.image_embeddings, **inputs})
+            for prompt, low_res_masks, iou_predictions in zip(
+                batch, outputs["low_res_masks"], outputs["iou_predictions"], strict=True
+            ):
+                kept = slice(1, None) if _ambiguous(prompt, multimask) else slice(0, 1)
+                masks = upscale_masks(low_res_masks[kept], encoding.frame) > MASK_THRESHOLD
+                answers.append(Answer(masks, iou_predictions[kept], low_res_masks[kept]))
+        return answers
+
+
+def _ambiguous(prompt: Prompt, multimask: bool | None) -> bool:
+    if multimask is not None:
+        return multimask
+    return len(prompt.points) == 1 and prompt.box is None and prompt.mask is None

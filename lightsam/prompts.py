@@ -1,0 +1,121 @@
+"""What a user points at, and the decoder inputs that it becomes.
+
+The rules are upstream's (https://github.com/facebookresearch/segment-anything): a box is its two corners with labels
+of their own, after the points; where there are points and no box, one padding point follows them.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from lightsam.errors import PromptError
+from lightsam.modeling.prompt_encoder import PointLabel
+from lightsam.stages import Arrays, mask_side
+from lightsam.transforms import Frame
+
+
+@dataclass(frozen=True)
+class Prompt:
+    """One question about a picture: points, a box, both, and optionally the mask of an earlier answer."""
+
+    points: Sequence[tuple[float, float]] = ()
+    """x, y in pixels of the picture."""
+    labels: Sequence[int] = ()
+    """One a point: 1 foreground, 0 background. All foreground when left out."""
+    box: tuple[float, float, float, float] | None = None
+    """x0, y0, x1, y1 in pixels of the picture."""
+    mask: np.ndarray | None = None
+    """(4E, 4E) logits: one of the ``low_res_masks`` of an earlier answer about the same picture."""
+
+    def __post_init__(self) -> None:
+        if not self.labels:
+            object.__setattr__(self, "labels", (int(PointLabel.FOREGROUND),) * len(self.points))
+        if len(self.labels) != len(self.points):
+            raise PromptError(f"{len(self.points)} points have {len(self.labels)} labels; give one label a point")
+        wrong = [label for label in self.labels if label not in (PointLabel.FOREGROUND, PointLabel.BACKGROUND)]
+        if wrong:
+            raise PromptError(f"a point's label is 1 (foreground) or 0 (background), not {wrong[0]}")
+        if not self.points and self.box is None and self.mask is None:
+            raise PromptError("an empty prompt has no answer: give a point, a box or a mask")
+
+    def check(self, frame: Frame) -> None:
+        """Compare with the picture.
+
+        Raises:
+            PromptError: for what lies outside the picture, a box without area, or a mask of another size.
+        """
+        extent = f"the picture, which is {frame.width} x {frame.height}"
+        for x, y in self.points:
+            if not (0 <= x < frame.width and 0 <= y < frame.height):
+                raise PromptError(f"the point {x:g},{y:g} is outside {extent}")
+        if self.box is not None:
+            x0, y0, x1, y1 = self.box
+            text = f"the box {x0:g},{y0:g},{x1:g},{y1:g}"
+            if not (x0 < x1 and y0 < y1):
+                raise PromptError(f"{text} has no area: give x0,y0,x1,y1 with x0 < x1 and y0 < y1")
+            if not (min(x0, y0) >= 0 and x1 <= frame.width and y1 <= frame.height):
+                raise PromptError(f"{text} reaches outside {extent}")
+        if self.mask is not None:
+            side = mask_side(frame.image_size)
+            if np.shape(self.mask) != (side, side):
+                raise PromptError(
+                    f"a mask prompt is ({side}, {side}) logits, one of an earlier answer's low_res_masks; "
+                    f"this one is {np.shape(self.mask)}"
+                )
+            if not np.isfinite(self.mask).all():
+                raise PromptError("the mask prompt holds NaN or infinite logits")
+
+    def tokens(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+        """Points (n, 2) in the model frame and their labels (n,), with corners and padding point."""
+        coords = [frame.to_model(np.reshape(self.points, (-1, 2)))]
+        labels = [float(label) for label in self.labels]
+        if self.box is not None:
+            coords.append(frame.to_model(np.reshape(self.box, (2, 2))))
+            labels += [PointLabel.BOX_TOP_LEFT, PointLabel.BOX_BOTTOM_RIGHT]
+        elif self.points:
+            coords.append(np.zeros((1, 2), np.float32))
+            labels.append(PointLabel.PADDING)
+        return np.concatenate(coords), np.array(labels, np.float32)
+
+
+def encode_prompts(prompts: Sequence[Prompt], frame: Frame, point_slots: int | None = None) -> Arrays:
+    """Make the decoder's inputs, all but the embeddings, from prompts about one picture.
+
+    Args:
+        prompts: B prompts.
+        frame: of the picture that they are about.
+        point_slots: N of a format with static shapes; None takes as many as the longest prompt needs. Slots that a
+            prompt does not need are empty, and nothing attends to them.
+
+    Returns:
+        ``point_coords`` (B, N, 2), ``point_labels`` (B, N), ``mask_input`` (B, 1, 4E, 4E) and ``has_mask_input`` (B,).
+
+    Raises:
+        PromptError: for a prompt that does not fit the picture or the slots.
+    """
+    for prompt in prompts:
+        prompt.check(frame)
+    tokens = [prompt.tokens(frame) for prompt in prompts]
+    needed = max(len(labels) for _, labels in tokens)
+    slots = needed if point_slots is None else point_slots
+    if needed > slots:
+        raise PromptError(
+            f"the prompt needs {needed} slots (its points, and two for a box or one for SAM's padding point) and this "
+            f"decoder has {slots}: give fewer points, or export it with --point-slots {needed}"
+        )
+    side = mask_side(frame.image_size)
+    point_coords = np.zeros((len(prompts), slots, 2), np.float32)
+    point_labels = np.full((len(prompts), slots), PointLabel.EMPTY, np.float32)
+    mask_input = np.zeros((len(prompts), 1, side, side), np.float32)
+    for index, (prompt, (coords, labels)) in enumerate(zip(prompts, tokens, strict=True)):
+        point_coords[index, : len(labels)] = coords
+        point_labels[index, : len(labels)] = labels
+        if prompt.mask is not None:
+            mask_input[index, 0] = prompt.mask
+    return {
+        "point_coords": point_coords,
+        "point_labels": point_labels,
+        "mask_input": mask_input,
+        "has_mask_input": np.array([prompt.mask is not None for prompt in prompts], np.float32),
+    }

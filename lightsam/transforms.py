@@ -1,0 +1,106 @@
+"""Pictures to the encoder's input and masks back to the picture's size.
+
+Coordinate frames: *picture* is pixels of the picture as a viewer shows it (EXIF orientation applied), *model* is pixels
+of the padded square that the encoder sees. Both have x to the right, y down, origin at the top left corner.
+"""
+
+import warnings
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps
+from torch.nn import functional as F
+
+from lightsam.errors import ImageError
+from lightsam.modeling.sam import PIXEL_MEAN
+
+MASK_THRESHOLD = 0.0
+"""Logits above it are foreground."""
+
+
+@dataclass(frozen=True)
+class Frame:
+    """Where a picture lies in the model's input."""
+
+    width: int
+    height: int
+    image_size: int
+    """Side of the model's square input."""
+
+    @property
+    def resized(self) -> tuple[int, int]:
+        """(width, height) of the picture after its longest side became ``image_size``."""
+        scale = self.image_size / max(self.width, self.height)
+        # A very long picture may round to nothing across: it keeps one pixel.
+        return max(1, int(self.width * scale + 0.5)), max(1, int(self.height * scale + 0.5))
+
+    def _scale(self) -> np.ndarray:
+        width, height = self.resized
+        return np.array([width / self.width, height / self.height])
+
+    def to_model(self, coords: np.ndarray) -> np.ndarray:
+        """(..., 2) x, y in the picture to x, y in the model's input, float32."""
+        return (np.asarray(coords, np.float64) * self._scale()).astype(np.float32)
+
+    def to_picture(self, coords: np.ndarray) -> np.ndarray:
+        """The inverse of `to_model`."""
+        return (np.asarray(coords, np.float64) / self._scale()).astype(np.float32)
+
+
+def open_picture(source: str | Path | Image.Image) -> Image.Image:
+    """Read a picture of any mode as upright RGB; transparency is ignored.
+
+    Raises:
+        ImageError: if it is missing, damaged, or no picture.
+    """
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            picture = source if isinstance(source, Image.Image) else Image.open(source)
+            picture.load()
+    except FileNotFoundError as error:
+        raise ImageError(f"there is no picture {source}") from error
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+        raise ImageError(f"{source} is too large a picture to open safely ({error})") from error
+    except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise on damaged files
+        raise ImageError(f"{source} cannot be read as a picture ({error})") from error
+    picture = ImageOps.exif_transpose(picture)
+    if picture.mode.startswith("I;16") or picture.mode == "I":  # 16-bit grey, which convert() would clip at 255
+        picture = Image.fromarray((np.asarray(picture) / 257).round().clip(0, 255).astype(np.uint8))
+    return picture.convert("RGB")
+
+
+def to_model_input(picture: Image.Image, image_size: int) -> tuple[np.ndarray, Frame]:
+    """Resize the longest side, pad right and bottom with the pixel mean.
+
+    Resizing is Pillow's bilinear with antialiasing, which is what the published models were trained and are served
+    with.
+
+    Returns:
+        (1, 3, S, S) float32 RGB, 0..255, and where the picture lies in it.
+    """
+    frame = Frame(*picture.size, image_size)
+    pixels = np.asarray(picture.resize(frame.resized, Image.Resampling.BILINEAR), np.float32)
+    image = np.empty((image_size, image_size, 3), np.float32)
+    image[:] = PIXEL_MEAN
+    image[: pixels.shape[0], : pixels.shape[1]] = pixels
+    return np.ascontiguousarray(image.transpose(2, 0, 1)[None]), frame  # (1, 3, S, S)
+
+
+def upscale_masks(low_res_masks: np.ndarray, frame: Frame) -> np.ndarray:
+    """Bring mask logits to the picture's own size: to the model's input, crop the padding, to the picture.
+
+    Args:
+        low_res_masks: (K, 4E, 4E) logits in the model frame.
+
+    Returns:
+        (K, height, width) float32 logits in the picture frame.
+    """
+    width, height = frame.resized
+    logits = torch.from_numpy(np.ascontiguousarray(low_res_masks, np.float32))[None]  # (1, K, 4E, 4E)
+    logits = F.interpolate(logits, (frame.image_size, frame.image_size), mode="bilinear", align_corners=False)
+    logits = logits[..., :height, :width]
+    logits = F.interpolate(logits, (frame.height, frame.width), mode="bilinear", align_corners=False)
+    return logits[0].numpy()
