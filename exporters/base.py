@@ -116,8 +116,6 @@ class LoadedStage:
     provenance: Provenance
     judge: str
     """Who runs it: the format's own runtime and compute unit, or lightsam's evaluator and its numerics."""
-    eight_bit_image: bool = False
-    """Whether the picture goes in as 8-bit pixels, so that its padding is the rounded pixel mean."""
 
     def __call__(self, inputs: Mapping[str, Any]) -> Arrays:
         return self.run(inputs)

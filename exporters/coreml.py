@@ -136,7 +136,7 @@ def load(path: Path, *, compute_units: str = "ALL", numerics: Any = "declared") 
             return evaluator({name: _pixels(a) if name in image_inputs else a for name, a in inputs.items()})
 
         judge = f"lightsam evaluator, {numerics} numerics"
-    return LoadedStage(metadata.get("stage", ""), run, provenance, judge, eight_bit_image=bool(image_inputs))
+    return LoadedStage(metadata.get("stage", ""), run, provenance, judge)
 
 
 def _check_interface(path: Path, program: "SavedProgram") -> None:

@@ -128,7 +128,6 @@ class Trial:
     def __post_init__(self) -> None:
         size = self.reference.encoder.inputs[0].shape[-1]
         self.image, self.frame = to_model_input(self.picture, size)
-        self._embeddings: dict[bool, np.ndarray] = {}
 
     @classmethod
     def default(cls, reference: Stages) -> "Trial":
@@ -153,33 +152,23 @@ class Trial:
         }
         return trial
 
-    def eight_bit(self) -> np.ndarray:
-        """The input as an 8-bit image holds it: the padding is the rounded pixel mean."""
-        return np.rint(self.image)
-
-    def input_for(self, candidate: LoadedStage) -> np.ndarray:
-        """The picture as the candidate's encoder takes it."""
-        return self.eight_bit() if candidate.eight_bit_image else self.image
-
-    def embeddings(self, eight_bit_image: bool = False) -> np.ndarray:
-        """The reference's embeddings; computed once for each kind of input."""
-        if eight_bit_image not in self._embeddings:
-            image = self.eight_bit() if eight_bit_image else self.image
-            self._embeddings[eight_bit_image] = self.reference.encoder.run({"image": image})["image_embeddings"]
-        return self._embeddings[eight_bit_image]
+    @cached_property
+    def embeddings(self) -> np.ndarray:
+        """The reference's embeddings of the picture."""
+        return self.reference.encoder.run({"image": self.image})["image_embeddings"]
 
     @cached_property
     def point_slots(self) -> int:
         """Prompt slots of the decoder under trial."""
         return self.reference.decoder.inputs[1].shape[1]
 
-    def decoder_inputs(self, prompt: Prompt, embeddings: np.ndarray) -> Arrays:
-        """What the decoder is given for one prompt."""
-        return {"image_embeddings": embeddings, **encode_prompts([prompt], self.frame, self.point_slots)}
+    def decoder_inputs(self, prompt: Prompt) -> Arrays:
+        """What the decoder is given for one prompt: the reference's embeddings and the encoded prompt."""
+        return {"image_embeddings": self.embeddings, **encode_prompts([prompt], self.frame, self.point_slots)}
 
-    def answer(self, prompt: Prompt, eight_bit_image: bool = False) -> Arrays:
+    def answer(self, prompt: Prompt) -> Arrays:
         """The reference's answer."""
-        return self.reference.decoder.run(self.decoder_inputs(prompt, self.embeddings(eight_bit_image)))
+        return self.reference.decoder.run(self.decoder_inputs(prompt))
 
     def worst_iou(self, reference: np.ndarray, candidate: np.ndarray) -> float:
         """IoU of the worst of the masks, (1, K, 4E, 4E) logits, at the picture's own size."""
@@ -209,14 +198,13 @@ def judge(
         measurements.extend(found)
         failures.extend(missing)
 
-    eight_bit = encoder is not None and encoder.eight_bit_image
     embeddings: Arrays = {}
     if encoder is not None:
-        embeddings = encoder({"image": trial.input_for(encoder)})
-        measure("encoder", "", {"image_embeddings": trial.embeddings(eight_bit)}, embeddings)
+        embeddings = encoder({"image": trial.image})
+        measure("encoder", "", {"image_embeddings": trial.embeddings}, embeddings)
     if decoder is not None:
         for name, prompt in trial.prompts.items():
-            inputs = trial.decoder_inputs(prompt, trial.embeddings(eight_bit))
+            inputs = trial.decoder_inputs(prompt)
             reference = trial.reference.decoder.run(inputs)
             measure("decoder", name, reference, decoder(inputs))
             if "image_embeddings" in embeddings:

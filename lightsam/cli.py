@@ -319,14 +319,19 @@ def _check_suffix(path: Path, suffix: str | None) -> None:
         raise UsageError(f"{path} does not end in {suffix or 'the suffix of a picture, such as .png'}")
 
 
+_INTERRUPTED = 130
+
+
 def main() -> None:
     """Run the command; every error that is somebody's to mend is one line and an exit status."""
     try:
         app()
     except LightSamError as error:
         fail(str(error), error.exit_status)
-    except KeyboardInterrupt:
-        fail("interrupted; what was there before is as it was", 1)
+    except SystemExit as ended:
+        if ended.code == _INTERRUPTED:  # what Typer makes of a KeyboardInterrupt
+            fail("interrupted; what was there before is as it was", 1)
+        raise
     except OSError as error:
         fail(f"{error.filename or 'the system'}: {error.strerror or error}", 1)
     except MemoryError:

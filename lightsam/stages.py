@@ -19,7 +19,7 @@ from lightsam.errors import ContractError
 from lightsam.modeling.common import fold
 from lightsam.modeling.mask_decoder import NUM_MASKS
 from lightsam.modeling.prompt_encoder import PointLabel
-from lightsam.modeling.sam import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, PIXEL_MEAN, PIXEL_STD, Sam
+from lightsam.modeling.sam import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, PADDING_COLOUR, PIXEL_MEAN, PIXEL_STD, Sam
 
 CONTRACT_VERSION = "1"
 """Changes when a tensor's name, shape, unit or meaning does; files of different versions do not pair."""
@@ -115,19 +115,29 @@ class Stage:
 
 
 class EncoderModule(nn.Module):
-    """Normalisation and image encoder."""
+    """Normalisation and image encoder.
+
+    Upstream pads after normalising, with zeros. Here the padding is in the picture, in a colour that 8-bit images can
+    hold, and pixels of exactly that colour are set to zero after normalising: so a camera's image and a float tensor
+    give the same embeddings, and both give upstream's.
+    """
 
     mean: Tensor
     std: Tensor
+    padding: Tensor
 
     def __init__(self, model: Sam) -> None:
         super().__init__()
         self.image_encoder = model.image_encoder
-        for name, values in (("mean", PIXEL_MEAN), ("std", PIXEL_STD)):
-            self.register_buffer(name, torch.tensor(values)[None, :, None, None], persistent=False)  # (1, 3, 1, 1)
+        for name, values in (("mean", PIXEL_MEAN), ("std", PIXEL_STD), ("padding", PADDING_COLOUR)):
+            constant = torch.tensor(values, dtype=torch.float32)[None, :, None, None]  # (1, 3, 1, 1)
+            self.register_buffer(name, constant, persistent=False)
 
     def forward(self, image: Tensor) -> tuple[Tensor]:
-        return (self.image_encoder((image - self.mean) / self.std),)
+        # Arithmetic, not a comparison, which the Neural Engine would hand to the CPU: 0 for the padding, 1 for
+        # anything that differs by a grey level.
+        is_picture = (image - self.padding).abs().sum(1, keepdim=True).clamp(max=1)  # (1, 1, S, S)
+        return (self.image_encoder((image - self.mean) / self.std * is_picture),)
 
 
 class DecoderModule(nn.Module):
@@ -213,7 +223,7 @@ def split(model: Sam, *, batch: int = 1, point_slots: int = POINT_SLOTS) -> Stag
                 "image",
                 (1, 3, size, size),
                 f"RGB, 0..255, longest side resized to {size} (bilinear), padded right and bottom with the pixel mean "
-                f"{PIXEL_MEAN}; normalisation is inside",
+                f"as whole numbers, {PADDING_COLOUR}; normalisation is inside",
                 low=0,
                 high=255,
             ),

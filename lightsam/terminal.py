@@ -100,7 +100,7 @@ def print_report(title: str, report: "ParityReport", *, every: bool = False) -> 
         )
     out.print(table)
     for failure in report.failures:
-        out.print(f"[red]FAIL[/red] {escape(failure)}")
+        out.print(f"[red]FAIL[/red] {escape(failure)}", soft_wrap=True)
 
 
 def fail(message: str, status: int) -> NoReturn:

@@ -14,7 +14,7 @@ from PIL import Image, ImageOps
 from torch.nn import functional as F
 
 from lightsam.errors import ImageError
-from lightsam.modeling.sam import PIXEL_MEAN
+from lightsam.modeling.sam import PADDING_COLOUR
 
 MASK_THRESHOLD = 0.0
 """Logits above it are foreground."""
@@ -58,8 +58,11 @@ def open_picture(source: str | Path | Image.Image) -> Image.Image:
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
-            picture = source if isinstance(source, Image.Image) else Image.open(source)
-            picture.load()
+            if isinstance(source, Image.Image):
+                picture = source
+            else:
+                with Image.open(source) as picture:
+                    picture.load()
     except FileNotFoundError as error:
         raise ImageError(f"there is no picture {source}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
@@ -73,18 +76,18 @@ def open_picture(source: str | Path | Image.Image) -> Image.Image:
 
 
 def to_model_input(picture: Image.Image, image_size: int) -> tuple[np.ndarray, Frame]:
-    """Resize the longest side, pad right and bottom with the pixel mean.
+    """Resize the longest side, pad right and bottom with the pixel mean, as 8-bit images hold it.
 
     Resizing is Pillow's bilinear with antialiasing, which is what the published models were trained and are served
     with.
 
     Returns:
-        (1, 3, S, S) float32 RGB, 0..255, and where the picture lies in it.
+        (1, 3, S, S) float32 RGB, whole numbers 0..255, and where the picture lies in it.
     """
     frame = Frame(*picture.size, image_size)
     pixels = np.asarray(picture.resize(frame.resized, Image.Resampling.BILINEAR), np.float32)
     image = np.empty((image_size, image_size, 3), np.float32)
-    image[:] = PIXEL_MEAN
+    image[:] = PADDING_COLOUR
     image[: pixels.shape[0], : pixels.shape[1]] = pixels
     return np.ascontiguousarray(image.transpose(2, 0, 1)[None]), frame  # (1, 3, S, S)
 

@@ -1,22 +1,30 @@
 """What the tests share: a tiny registered model, its exports, photographs, and the command."""
 
+import contextlib
+import io
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import tiny
+import torch
 from PIL import Image
 from skimage import data
 
-from lightsam import Predictor, load_model
+from lightsam import Predictor, load_model, terminal
+from lightsam.cli import main
 from lightsam.models import MODELS
 from lightsam.stages import Stages, split
 from lightsam_exporters.base import ExportOptions
 from lightsam_exporters.pipeline import ExportRequest, export
 
 MODELS[tiny.NAME] = tiny.CARD
+# Small tensors gain nothing from threads, and lose a lot by them when something else is running.
+torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")
@@ -62,26 +70,59 @@ def photograph(tmp_path_factory, coffee) -> Path:
     return path
 
 
-# The command in a process of its own, with the tiny model registered.
-_COMMAND = (
-    "import tiny; from lightsam.models import MODELS; MODELS[tiny.NAME] = tiny.CARD; "
-    "from lightsam.cli import main; main()"
-)
+@dataclass
+class Done:
+    """How a command ended."""
+
+    status: int
+    stdout: str
+    stderr: str
+
+
+@pytest.fixture
+def lightsam(monkeypatch) -> Callable[..., Done]:
+    """Run the command in this process."""
+
+    def run(*arguments: object) -> Done:
+        stdout, stderr = io.StringIO(), io.StringIO()
+        monkeypatch.setattr(sys, "argv", ["lightsam", *map(str, arguments)])
+        monkeypatch.setattr(terminal.out, "file", stdout)
+        monkeypatch.setattr(terminal.err, "file", stderr)
+        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
+            try:
+                main()
+                status = 0
+            except SystemExit as ended:
+                status = int(ended.code or 0)
+        return Done(status, stdout.getvalue(), stderr.getvalue())
+
+    return run
+
+
+_SCRIPT = """
+import sys
+sys.path.insert(0, {tests!r})
+import tiny
+from lightsam.cli import main
+from lightsam.models import MODELS
+MODELS[tiny.NAME] = tiny.CARD
+{before}
+main()
+"""
 
 
 @pytest.fixture
 def start_lightsam():
-    """Start the command as a user's shell would; returns the process."""
+    """Start the command in a process of its own, as a shell would; returns the process."""
     processes = []
 
-    def start(*arguments: object, before: str = "", **options) -> subprocess.Popen:
-        code = f"import sys; sys.path.insert(0, {str(Path(__file__).parent)!r}); {before}{_COMMAND}"
+    def start(*arguments: object, before: str = "") -> subprocess.Popen:
+        script = _SCRIPT.format(tests=str(Path(__file__).parent), before=before)
         process = subprocess.Popen(
-            [sys.executable, "-c", code, *map(str, arguments)],
+            [sys.executable, "-c", script, *map(str, arguments)],
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
-            **options,
         )
         processes.append(process)
         return process
@@ -90,15 +131,3 @@ def start_lightsam():
     for process in processes:
         process.kill()
         process.communicate()
-
-
-@pytest.fixture
-def run_lightsam(start_lightsam):
-    """Run the command to its end; returns the finished process."""
-
-    def run(*arguments: object, before: str = "", **options) -> subprocess.CompletedProcess:
-        process = start_lightsam(*arguments, before=before, **options)
-        stdout, stderr = process.communicate(timeout=300)
-        return subprocess.CompletedProcess(process.args, process.returncode, stdout, stderr)
-
-    return run

@@ -16,6 +16,8 @@ EMBEDDING_CHANNELS = 256
 PIXEL_MEAN = (123.675, 116.28, 103.53)
 """Per channel, RGB, 0..255: ImageNet's mean, as every published SAM is trained with."""
 PIXEL_STD = (58.395, 57.12, 57.375)
+PADDING_COLOUR = tuple(round(mean) for mean in PIXEL_MEAN)
+"""RGB of the padding: the pixel mean as an 8-bit image can hold it."""
 
 
 class Sam(nn.Module):

@@ -1,0 +1,254 @@
+"""One export from beginning to end, and what is left when it does not get there."""
+
+import json
+import os
+import shutil
+import signal
+from dataclasses import replace
+
+import pytest
+import tiny
+import torch
+
+from lightsam.errors import ArtifactExistsError, ContractError, ExportError, FormatUnavailableError, UsageError
+from lightsam.files import WriteError
+from lightsam_exporters import artifacts, coreml
+from lightsam_exporters.base import ExportOptions
+from lightsam_exporters.loading import find_export, load_pair, load_predictor
+from lightsam_exporters.manifest import read
+from lightsam_exporters.parity import GATES, Gate
+from lightsam_exporters.pipeline import ExportRequest, RejectedError, export
+
+
+@pytest.fixture
+def request_for(tmp_path):
+    """An export of the tiny model below ``tmp_path``."""
+
+    def make(**changes) -> ExportRequest:
+        options = ExportOptions(precision=changes.pop("precision", "float16"), **changes.pop("options", {}))
+        base = ExportRequest(tiny.NAME, "coreml", options, tmp_path, weights="seeded")
+        return replace(base, **changes)
+
+    return make
+
+
+@pytest.fixture
+def no_converter(monkeypatch):
+    """Fail loudly if anything is converted."""
+
+    def convert(*_, **__):
+        raise AssertionError("work was begun")
+
+    monkeypatch.setattr(coreml, "export", convert)
+
+
+def snapshot(folder):
+    return {path.relative_to(folder): path.read_bytes() for path in sorted(folder.rglob("*")) if path.is_file()}
+
+
+def test_the_manifest_describes_the_files(exported):
+    manifest = read(exported)
+    assert manifest["model"]["model"] == tiny.NAME
+    assert set(manifest["exports"]) == {"coreml-float32", "coreml-float16"}
+    for name, entry in manifest["exports"].items():
+        assert entry["weights"]["trained"] is False
+        assert set(entry["files"]) == {"encoder", "decoder"}
+        for stage, file in entry["files"].items():
+            path = exported / file["path"]
+            assert path == exported / name / f"{stage}.mlpackage"
+            assert file["sha256"] == artifacts.sha256(path)
+            assert file["size_bytes"] == sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+        assert entry["tools"]["coremltools"]
+    sizes = {name: entry["files"]["encoder"]["size_bytes"] for name, entry in manifest["exports"].items()}
+    assert 1.6 < sizes["coreml-float32"] / sizes["coreml-float16"] < 2.1
+
+
+def test_nothing_but_the_result_is_left(exported):
+    assert {path.name for path in exported.iterdir()} == {"coreml-float32", "coreml-float16", "manifest.json", ".lock"}
+
+
+def test_another_size_has_a_folder_of_its_own():
+    assert (
+        artifacts.model_folder(tiny.CARD and __import__("pathlib").Path("out"), tiny.CARD, 192).name == "tiny_sam-192"
+    )
+
+
+def test_what_is_there_is_not_replaced_unasked(own_export, request_for, no_converter):
+    before = snapshot(own_export)
+    with pytest.raises(ArtifactExistsError, match=r"encoder\.mlpackage is there already: give --overwrite"):
+        export(request_for())
+    assert snapshot(own_export) == before
+
+
+def test_one_stage_is_exported_beside_the_other(own_export, request_for):
+    before = read(own_export)["exports"]["coreml-float16"]
+    export(request_for(stages=("decoder",), overwrite=True))
+    entry = read(own_export)["exports"]["coreml-float16"]
+    assert entry["files"]["encoder"] == before["files"]["encoder"]
+    assert {m["scope"] for m in entry["parity"]["measurements"]} == {"encoder", "decoder", "chain"}
+
+
+def test_a_decoder_of_other_weights_is_refused_beside_the_old_encoder(own_export, request_for, tmp_path, tiny_model):
+    state = {name: tensor * 1.01 for name, tensor in tiny_model.state_dict().items()}
+    torch.save(state, tmp_path / "other.pt")
+    before = snapshot(own_export)
+    with pytest.raises(ContractError, match=r"not a pair: weights seeded and other\.pt"):
+        export(request_for(stages=("decoder",), overwrite=True, weights=str(tmp_path / "other.pt")))
+    assert snapshot(own_export) == before
+
+
+def test_a_pair_of_different_weights_is_refused(own_export, request_for, tmp_path, tiny_model, lightsam, photograph):
+    torch.save({n: t * 1.01 for n, t in tiny_model.state_dict().items()}, tmp_path / "other.pt")
+    folder, _ = export(request_for(weights=str(tmp_path / "other.pt"), output=tmp_path / "other"))
+    mine, other = (find_export(f, "coreml", "float16").path("decoder") for f in (own_export, folder))
+    shutil.rmtree(mine)
+    shutil.copytree(other, mine)
+    with pytest.raises(ContractError, match="not a pair"):
+        load_pair(find_export(own_export, precision="float16"))
+    done = lightsam("predict", photograph, "--artifacts", own_export, "--precision", "float16", "--point", "3,3")
+    assert done.status == 1
+    assert "not a pair" in done.stderr
+    # a user's checkpoint is found again by its digest
+    assert lightsam("parity", folder, "--weights", tmp_path / "other.pt").status == 0
+    assert "say where it is with --weights" in lightsam("parity", folder).stderr
+
+
+def test_an_export_that_fails_its_gate_replaces_nothing(own_export, request_for, monkeypatch):
+    monkeypatch.setitem(GATES, ("coreml", "float16"), Gate(500, 1, "cannot be met"))
+    before = snapshot(own_export)
+    with pytest.raises(
+        RejectedError, match=r"coreml-float16\.rejected does not answer as PyTorch does: encoder: "
+    ) as caught:
+        export(request_for(overwrite=True))
+    assert caught.value.report.failures
+    after = snapshot(own_export)
+    assert {path: content for path, content in after.items() if not path.parts[0].endswith(".rejected")} == before
+    assert (own_export / "coreml-float16.rejected" / "decoder.mlpackage").is_dir()
+
+
+def test_a_gate_that_fails_ends_the_command_with_1(request_for, monkeypatch, lightsam, tmp_path):
+    monkeypatch.setitem(GATES, ("coreml", "float16"), Gate(500, 1, "cannot be met"))
+    done = lightsam("export", tiny.NAME, "--weights", "seeded", "--output", tmp_path, "--stage", "decoder")
+    assert done.status == 1
+    assert "FAIL decoder, point: low_res_masks: PSNR" in done.stdout
+    assert not (tmp_path / tiny.NAME / "coreml-float16").exists()
+
+
+def test_a_kill_in_the_middle_loses_nothing(own_export, start_lightsam, request_for, tmp_path):
+    before = snapshot(own_export)
+    process = start_lightsam(
+        "export", tiny.NAME, "--weights", "seeded", "--output", tmp_path, "--overwrite", "--precision", "float16"
+    )
+    for line in process.stderr:
+        if "converting the decoder" in line:
+            break
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    assert list(own_export.glob(f"{artifacts._STAGING}*"))  # it really was at work
+    unfinished = {path for path in snapshot(own_export) if path.parts[0].startswith(artifacts._STAGING)}
+    assert {path: content for path, content in snapshot(own_export).items() if path not in unfinished} == before
+    load_predictor(own_export, precision="float16")
+
+    export(request_for(stages=("decoder",), overwrite=True))  # the next run clears up
+    assert not list(own_export.glob(f"{artifacts._STAGING}*"))
+
+
+@pytest.mark.parametrize("new_one_was_there", [False, True])
+def test_a_kill_between_the_two_renames_is_put_right(tmp_path, new_one_was_there):
+    previous = tmp_path / f"{artifacts._PREVIOUS}coreml-float16"
+    previous.mkdir()
+    (previous / "file").write_text("old")
+    if new_one_was_there:
+        (tmp_path / "coreml-float16").mkdir()
+        (tmp_path / "coreml-float16" / "file").write_text("new")
+    with artifacts.exclusive(tmp_path):
+        assert (tmp_path / "coreml-float16" / "file").read_text() == ("new" if new_one_was_there else "old")
+        assert not previous.exists()
+
+
+def test_two_exports_at_once_are_refused(own_export, request_for, no_converter):
+    with artifacts.exclusive(own_export), pytest.raises(ExportError, match="another export is writing"):
+        export(request_for(overwrite=True))
+
+
+def test_a_disk_that_is_too_small_is_refused_before_any_work(own_export, request_for, no_converter, monkeypatch):
+    before = snapshot(own_export)
+    usage = shutil.disk_usage(own_export)._replace(free=1_000_000)
+    monkeypatch.setattr(artifacts.shutil, "disk_usage", lambda _: usage)
+    with pytest.raises(WriteError, match="has 1 MB free and this export needs about"):
+        export(request_for(overwrite=True))
+    assert snapshot(own_export) == before
+
+
+@pytest.mark.parametrize("limit", [200_000, 5_000_000])
+def test_a_disk_that_fills_up_loses_nothing(own_export, start_lightsam, tmp_path, limit):
+    """Files cannot grow past the limit, as on a full disk: the converter's own and ours fail in the middle."""
+    before = snapshot(own_export)
+    process = start_lightsam(
+        "export", tiny.NAME, "--weights", "seeded", "--output", tmp_path, "--overwrite", "--precision", "float32",
+        before="import resource, signal; signal.signal(signal.SIGXFSZ, signal.SIG_IGN); "
+        f"resource.setrlimit(resource.RLIMIT_FSIZE, ({limit}, {limit}))",
+    )  # fmt: skip
+    _, stderr = process.communicate(timeout=120)
+    assert process.returncode == 1, stderr
+    assert stderr.splitlines()[-1].startswith("error: ")
+    assert "Traceback" not in stderr
+    assert snapshot(own_export) == before
+
+
+def test_an_unwritable_folder_is_refused(tmp_path, lightsam, no_converter):
+    (tmp_path / "file").write_text("in the way")
+    done = lightsam("export", tiny.NAME, "--weights", "seeded", "--output", tmp_path / "file" / "artifacts")
+    assert done.status == 1
+    assert done.stderr.splitlines() == [f"error: cannot write to {tmp_path}/file/artifacts/tiny_sam: Not a directory"]
+
+
+def test_a_damaged_manifest_is_told(own_export, lightsam):
+    (own_export / "manifest.json").write_text("{")
+    done = lightsam("parity", own_export)
+    assert done.status == 1
+    assert "cannot be read" in done.stderr
+    (own_export / "manifest.json").write_text(json.dumps({"schema": 99}))
+    assert "is not a manifest of schema" in lightsam("parity", own_export).stderr
+
+
+def test_a_manifest_that_cannot_be_written_stays_as_it_was(own_export, monkeypatch, request_for):
+    before = (own_export / "manifest.json").read_bytes()
+
+    def replace_file(source, target):
+        if str(target).endswith("manifest.json"):
+            raise OSError(28, "No space left on device")
+        rename(source, target)
+
+    rename = os.replace
+    monkeypatch.setattr(os, "replace", replace_file)
+    with pytest.raises(WriteError, match=r"cannot write .*manifest\.json: No space left on device"):
+        export(request_for(stages=("decoder",), overwrite=True))
+    assert (own_export / "manifest.json").read_bytes() == before
+    assert not [path for path in own_export.iterdir() if path.name.startswith(".manifest")]
+
+
+def test_a_format_that_is_not_installed_is_named(monkeypatch, request_for):
+    monkeypatch.setattr(coreml, "REQUIRES", ("no_such_package",))
+    with pytest.raises(FormatUnavailableError, match=r"'no_such_package'.*pip install 'lightsam\[coreml\]'"):
+        export(request_for())
+
+
+def test_a_format_or_stage_that_does_not_exist_is_refused(request_for):
+    with pytest.raises(UsageError, match="no format 'gguf'; the formats are: coreml"):
+        export(request_for(format_name="gguf"))
+    with pytest.raises(UsageError, match="no stage 'neck'; the stages are: encoder, decoder"):
+        request_for(stages=("neck",))
+
+
+def test_a_number_of_slots_is_kept(request_for, coffee):
+    from lightsam import Prompt
+    from lightsam.errors import PromptError
+
+    folder, _ = export(request_for(options={"point_slots": 5}))
+    predictor = load_predictor(folder)
+    assert predictor.point_slots == 5
+    encoding = predictor.encode(coffee)
+    predictor.predict(encoding, Prompt(points=[(1, 1)] * 4))
+    with pytest.raises(PromptError, match="export it with --point-slots 6"):
+        predictor.predict(encoding, Prompt(points=[(1, 1)] * 5))

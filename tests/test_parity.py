@@ -1,0 +1,206 @@
+"""The judge is judged: what is wrong must fail, and say where."""
+
+import re
+from dataclasses import replace
+
+import coremltools as ct
+import numpy as np
+import pytest
+import torch
+
+from lightsam.prompts import Prompt
+from lightsam_exporters.loading import find_export
+from lightsam_exporters.manifest import read
+from lightsam_exporters.parity import GATES, Trial, judge
+
+GATE = GATES["coreml", "float32"]
+
+
+@pytest.fixture(scope="module")
+def trial(tiny_stages):
+    return Trial.default(tiny_stages)
+
+
+@pytest.fixture(scope="module")
+def pair(exported):
+    entry = find_export(exported, "coreml", "float32")
+    return entry.load("encoder"), entry.load("decoder")
+
+
+def with_run(loaded, change):
+    """The same stage with its outputs changed."""
+    return replace(loaded, run=lambda inputs: change(loaded.run(inputs)))
+
+
+def test_good_files_pass(trial, pair):
+    report = judge(trial, *pair, GATE)
+    assert report.passed
+    assert {m.scope for m in report.measurements} == {"encoder", "decoder", "chain"}
+    assert {m.prompt for m in report.measurements} == {"", "point", "points", "box", "box_and_point", "mask"}
+    assert len(report.measurements) == 1 + 2 * 2 * 5
+    assert all(m.mask_iou is not None for m in report.measurements if m.output == "low_res_masks")
+
+
+def test_prompts_of_every_kind_are_judged(trial):
+    kinds = {(bool(p.points), p.box is not None, p.mask is not None, 0 in p.labels) for p in trial.prompts.values()}
+    assert kinds == {
+        (True, False, False, False),
+        (True, False, False, True),
+        (False, True, False, False),
+        (True, True, False, True),
+        (True, False, True, False),
+    }
+    assert trial.frame.width != trial.frame.height  # padding is judged too
+
+
+@pytest.mark.parametrize(
+    ("stage", "change", "message"),
+    [
+        ("encoder", lambda o: {n: 0 * a for n, a in o.items()}, "encoder: image_embeddings: PSNR"),
+        ("encoder", lambda o: {n: 1.001 * a for n, a in o.items()}, "encoder: image_embeddings: PSNR"),
+        (
+            "encoder",
+            lambda o: {n: a.transpose(0, 1, 3, 2) for n, a in o.items()},
+            "chain, point: low_res_masks: mask IoU",
+        ),
+        ("decoder", lambda o: {**o, "low_res_masks": o["low_res_masks"] + 0.01}, "decoder, point: low_res_masks: PSNR"),
+        (
+            "decoder",
+            lambda o: {**o, "low_res_masks": -o["low_res_masks"]},
+            "decoder, box: low_res_masks: PSNR.*mask IoU",
+        ),
+        ("decoder", lambda o: {**o, "iou_predictions": o["iou_predictions"][:, ::-1]}, "point: iou_predictions: PSNR"),
+        ("decoder", lambda o: {**o, "low_res_masks": o["low_res_masks"][:, :3]}, r"is \(1, 3, 32, 32\)"),
+        ("decoder", lambda o: {**o, "iou_predictions": np.full((1, 4), np.nan)}, "4 values are NaN"),
+        ("decoder", lambda o: {"low_res_masks": o["low_res_masks"]}, "output 'iou_predictions' is missing"),
+        ("encoder", lambda o: {"embeddings": o["image_embeddings"]}, "output 'image_embeddings' is missing"),
+    ],
+)
+def test_a_wrong_answer_fails(trial, pair, stage, change, message):
+    encoder, decoder = pair
+    if stage == "encoder":
+        report = judge(trial, with_run(encoder, change), decoder, GATE)
+    else:
+        report = judge(trial, encoder, with_run(decoder, change), GATE)
+    assert not report.passed
+    assert any(re.search(message, failure) for failure in report.failures), report.failures
+
+
+def test_one_wrong_pixel_in_a_hundred_fails_by_iou_alone(trial, pair):
+    """Where the error is small in decibels, the masks still tell."""
+
+    def flip_near_threshold(outputs):
+        masks = outputs["low_res_masks"].copy()
+        near = np.abs(masks) < np.quantile(np.abs(masks), 0.02)
+        masks[near] *= -1
+        return {**outputs, "low_res_masks": masks}
+
+    report = judge(trial, pair[0], with_run(pair[1], flip_near_threshold), replace(GATE, psnr_db=20))
+    assert not report.passed
+    assert all("mask IoU" in failure and "PSNR" not in failure for failure in report.failures)
+
+
+def test_everything_that_fails_is_told_at_once(trial, pair):
+    report = judge(trial, with_run(pair[0], lambda o: {n: 2 * a for n, a in o.items()}), pair[1], GATE, ["before"])
+    assert report.failures[0] == "before"
+    assert len(report.failures) > 5
+    assert report.as_dict()["failures"] == report.failures
+    assert report.as_dict()["passed"] is False
+
+
+def test_nothing_judged_is_no_pass(trial):
+    assert not judge(trial, None, None, GATE).passed
+
+
+def test_one_stage_alone_is_judged(trial, pair):
+    assert {m.scope for m in judge(trial, None, pair[1], GATE).measurements} == {"decoder"}
+    assert {m.scope for m in judge(trial, pair[0], None, GATE).measurements} == {"encoder"}
+
+
+def test_an_exact_match_is_told_from_a_finite_one(trial, tiny_stages, pair):
+    exact = replace(pair[1], run=tiny_stages.decoder.run)
+    report = judge(trial, None, exact, GATE)
+    assert report.passed
+    assert all(m.psnr_db is None for m in report.measurements)
+
+
+def test_a_candidate_that_answers_every_prompt_alike_fails(trial, pair, tiny_stages):
+    fixed = trial.answer(Prompt(points=[(300.0, 150.0)]))
+    assert not judge(trial, pair[0], replace(pair[1], run=lambda _: fixed), GATE).passed
+
+
+def weights_of(folder, precision, stage):
+    return find_export(folder, "coreml", precision).path(stage) / "Data" / "com.apple.CoreML" / "weights" / "weight.bin"
+
+
+@pytest.mark.parametrize(("precision", "stage"), [("float32", "encoder"), ("float16", "decoder")])
+def test_a_corrupt_weight_makes_the_command_fail(own_export, lightsam, precision, stage):
+    path = weights_of(own_export, precision, stage)
+    content = bytearray(path.read_bytes())
+    middle = len(content) // 2
+    content[middle : middle + 4] = np.float32(1e4).tobytes()
+    path.write_bytes(content)
+    done = lightsam("parity", own_export, "--precision", precision)
+    assert done.status == 1
+    assert f"FAIL {stage}" in done.stdout
+    assert "has changed since it was exported" in done.stdout
+    assert "PSNR" in done.stdout  # seen in the numbers too, not by the hash alone
+    assert f"error: 1 of 1 exports fail: coreml-{precision}" in done.stderr
+
+
+def test_a_flipped_bit_makes_the_command_fail(own_export, lightsam):
+    path = weights_of(own_export, "float32", "decoder")
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    done = lightsam("parity", own_export, "--precision", "float32")
+    assert done.status == 1
+    assert "has changed since it was exported" in done.stdout
+
+
+@pytest.mark.parametrize("interface_too", [False, True])
+def test_swapped_outputs_make_the_command_fail(own_export, lightsam, interface_too):
+    path = find_export(own_export, "coreml", "float32").path("decoder") / "Data" / "com.apple.CoreML" / "model.mlmodel"
+    specification = ct.utils.load_spec(str(path))
+    outputs = specification.description.output
+    outputs[0].name, outputs[1].name = outputs[1].name, outputs[0].name
+    if interface_too:  # the program's own names with them: then only the shapes and the numbers tell
+        block = specification.mlProgram.functions["main"].block_specializations
+        block = block[next(iter(block))]
+        first, second = block.outputs
+        block.outputs[0], block.outputs[1] = second, first
+        for operation in block.operations:
+            for output in operation.outputs:
+                if output.name in (first, second):
+                    output.name = second if output.name == first else first
+    path.write_bytes(specification.SerializeToString())
+    done = lightsam("parity", own_export, "--precision", "float32")
+    assert done.status == 1
+    assert "low_res_masks" in done.stdout + done.stderr
+
+
+def test_parity_of_good_files_ends_well(exported, lightsam):
+    done = lightsam("parity", exported, "--every")
+    assert done.status == 0, done.stderr
+    assert done.stdout.count("pass") == 2 * 21
+    assert "judged by: lightsam evaluator, declared numerics" in done.stdout
+
+
+def test_a_missing_file_fails(own_export, lightsam):
+    weights_of(own_export, "float32", "decoder").unlink()
+    assert lightsam("parity", own_export, "--precision", "float32").status == 1
+
+
+def test_weights_of_another_checkpoint_are_refused(own_export, lightsam, tiny_model, tmp_path):
+    state = {name: tensor * 3 for name, tensor in tiny_model.state_dict().items()}
+    torch.save(state, tmp_path / "other.pt")
+    done = lightsam("parity", own_export, "--weights", tmp_path / "other.pt")
+    assert done.status == 1
+    assert "give --weights the right checkpoint" in done.stderr
+
+
+def test_the_manifest_holds_what_the_judge_found(exported):
+    for entry in read(exported)["exports"].values():
+        assert entry["parity"]["passed"] is True
+        assert len(entry["parity"]["measurements"]) == 21
+        assert entry["parity"]["judge"] == "lightsam evaluator, declared numerics"

@@ -1,0 +1,72 @@
+"""Prompts become the decoder's inputs by upstream's rules; what cannot be answered is refused."""
+
+import numpy as np
+import pytest
+
+from lightsam.errors import PromptError
+from lightsam.prompts import Prompt, encode_prompts
+from lightsam.transforms import Frame
+
+FRAME = Frame(640, 480, 1024)  # scale 1.6
+
+
+def test_a_point_gets_one_padding_point():
+    inputs = encode_prompts([Prompt(points=[(100, 50)])], FRAME)
+    assert inputs["point_coords"].tolist() == [[[160, 80], [0, 0]]]
+    assert inputs["point_labels"].tolist() == [[1, -1]]
+    assert inputs["has_mask_input"].tolist() == [0]
+
+
+def test_a_box_is_two_points_and_no_padding():
+    inputs = encode_prompts([Prompt(points=[(100, 50)], labels=[0], box=(10, 20, 30, 40))], FRAME)
+    assert inputs["point_coords"].tolist() == [[[160, 80], [16, 32], [48, 64]]]
+    assert inputs["point_labels"].tolist() == [[0, 2, 3]]
+
+
+def test_a_lone_mask_has_no_points():
+    inputs = encode_prompts([Prompt(mask=np.ones((256, 256), np.float32))], FRAME)
+    assert inputs["point_labels"].shape == (1, 0)
+    assert inputs["has_mask_input"].tolist() == [1]
+    assert inputs["mask_input"].shape == (1, 1, 256, 256)
+    assert (inputs["mask_input"] == 1).all()
+
+
+def test_prompts_of_different_length_share_a_batch():
+    inputs = encode_prompts([Prompt(points=[(1, 1)]), Prompt(points=[(2, 2), (3, 3)])], FRAME, 5)
+    assert inputs["point_labels"].tolist() == [[1, -1, -2, -2, -2], [1, 1, -1, -2, -2]]
+
+
+@pytest.mark.parametrize(
+    ("make", "message"),
+    [
+        (lambda: Prompt(), "empty prompt"),
+        (lambda: Prompt(points=[(1, 1)], labels=[1, 0]), "1 points have 2 labels"),
+        (lambda: Prompt(points=[(1, 1)], labels=[2]), "1 .foreground. or 0 .background., not 2"),
+    ],
+)
+def test_a_malformed_prompt_is_refused(make, message):
+    with pytest.raises(PromptError, match=message):
+        make()
+
+
+@pytest.mark.parametrize(
+    ("prompt", "message"),
+    [
+        (Prompt(points=[(640, 10)]), "point 640,10 is outside the picture, which is 640 x 480"),
+        (Prompt(points=[(-1, 10)]), "point -1,10 is outside"),
+        (Prompt(points=[(float("nan"), 10)]), "point nan,10 is outside"),
+        (Prompt(box=(10, 10, 641, 20)), "box 10,10,641,20 reaches outside"),
+        (Prompt(box=(30, 10, 10, 20)), "has no area"),
+        (Prompt(mask=np.zeros((64, 64))), r"\(256, 256\) logits.*this one is \(64, 64\)"),
+        (Prompt(mask=np.full((256, 256), np.nan)), "NaN"),
+        (Prompt(points=[(1, 1)] * 8), "needs 9 slots.*this decoder has 8.*--point-slots 9"),
+    ],
+)
+def test_a_prompt_that_does_not_fit_is_refused(prompt, message):
+    with pytest.raises(PromptError, match=message):
+        encode_prompts([prompt], FRAME, 8)
+
+
+def test_a_box_may_reach_the_edge():
+    inputs = encode_prompts([Prompt(box=(0, 0, 640, 480))], FRAME)
+    assert inputs["point_coords"].tolist() == [[[0, 0], [1024, 768]]]

@@ -1,0 +1,68 @@
+"""Seeded weights: the same everywhere, and fit to be exported."""
+
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from lightsam import load_model
+from lightsam.checkpoints import digest
+from lightsam.seeded import picture
+from lightsam.stages import split
+
+
+@pytest.fixture(scope="module")
+def mobile_sam():
+    return load_model("mobile_sam", weights="seeded", image_size=512)
+
+
+def test_the_same_with_any_number_of_threads(mobile_sam):
+    code = (
+        "import torch; torch.set_num_threads(1); from lightsam import load_model; "
+        "print(load_model('mobile_sam', weights='seeded').weights.sha256)"
+    )
+    alone = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
+    assert alone == mobile_sam.weights.sha256 == digest(mobile_sam.state_dict())
+    assert not mobile_sam.weights.trained
+
+
+def test_no_tensor_is_left_at_its_initial_value(mobile_sam):
+    for name, tensor in mobile_sam.state_dict().items():
+        if tensor.is_floating_point() and tensor.numel() > 1:
+            assert tensor.std() > 0, name  # constant tensors are folded away by converters
+
+
+def test_activations_neither_vanish_nor_explode(mobile_sam):
+    largest = {}
+    hooks = [
+        module.register_forward_hook(lambda _, __, output, name=name: largest.update({name: output.abs().max()}))
+        for name, module in mobile_sam.image_encoder.named_modules()
+        if not list(module.children()) and not name.startswith(("head", "norm_head"))
+    ]
+    pixels = torch.from_numpy(picture(512, 512)).permute(2, 0, 1)[None].float()
+    with torch.inference_mode():
+        mobile_sam.image_encoder((pixels - 120) / 58)
+    for hook in hooks:
+        hook.remove()
+    assert len(largest) > 100
+    assert all(0.1 < value < 200 for value in largest.values()), largest  # float16 ends at 65504
+
+
+def test_masks_are_neither_empty_nor_full(mobile_sam, coffee):
+    from lightsam import Predictor, Prompt
+
+    predictor = Predictor.from_model(mobile_sam)
+    encoding = predictor.encode(coffee)
+    for prompt in (Prompt(points=[(300, 150)]), Prompt(box=(100, 100, 300, 300))):
+        for multimask in (False, True):
+            answer = predictor.predict(encoding, prompt, multimask=multimask)
+            assert ((answer.masks.mean((1, 2)) > 0.2) & (answer.masks.mean((1, 2)) < 0.8)).all()
+
+
+def test_the_picture_matters(mobile_sam):
+    encoder = split(mobile_sam).encoder
+    first = encoder.run(encoder.sample_inputs(0))["image_embeddings"]
+    second = encoder.run(encoder.sample_inputs(1))["image_embeddings"]
+    assert np.abs(first - second).mean() > 0.1

@@ -1,0 +1,119 @@
+"""Pictures in, masks out, and the coordinates between."""
+
+import numpy as np
+import pytest
+from PIL import Image
+from skimage import data
+
+from lightsam.errors import ImageError
+from lightsam.modeling.sam import PADDING_COLOUR
+from lightsam.transforms import Frame, open_picture, to_model_input, upscale_masks
+
+SHAPES = [(600, 400), (400, 600), (512, 512), (3000, 200), (7, 5), (1, 300), (1, 5000), (1, 1)]
+
+
+@pytest.mark.parametrize(("width", "height"), SHAPES)
+def test_coordinates_go_there_and_back(width, height):
+    frame = Frame(width, height, 1024)
+    corners = np.array([[0, 0], [width, height], [width / 3, height / 7]])
+    there = frame.to_model(corners)
+    assert np.allclose(there[1], frame.resized)
+    assert max(frame.resized) == 1024
+    assert min(frame.resized) >= 1
+    np.testing.assert_allclose(frame.to_picture(there), corners, rtol=1e-5)
+
+
+@pytest.mark.parametrize(("width", "height"), SHAPES)
+def test_every_shape_makes_a_padded_square(width, height):
+    picture = Image.new("RGB", (width, height), (10, 20, 30))
+    image, frame = to_model_input(picture, 256)
+    assert image.shape == (1, 3, 256, 256)
+    assert image.dtype == np.float32
+    w, h = frame.resized
+    assert (image[0, :, :h, :w] == np.array([10, 20, 30])[:, None, None]).all()
+    padding = np.ones((256, 256), bool)
+    padding[:h, :w] = False
+    assert (image[0][:, padding].T == PADDING_COLOUR).all()
+
+
+def test_resizing_is_pillows_antialiased_bilinear():
+    picture = Image.fromarray(data.astronaut()[:300])
+    image, frame = to_model_input(picture, 256)
+    expected = np.asarray(picture.resize((256, 150), Image.Resampling.BILINEAR), np.float32)
+    assert frame.resized == (256, 150)
+    assert np.array_equal(image[0, :, :150].transpose(1, 2, 0), expected)
+
+
+def test_a_mask_comes_back_where_it_was():
+    frame = Frame(600, 400, 1024)
+    low_res = np.full((1, 256, 256), -5, np.float32)
+    # 300..450 x 100..200 in the picture: 512..768 x 171..341 in the model's frame, a quarter of that here
+    low_res[0, 43:85, 128:192] = 5
+    mask = upscale_masks(low_res, frame)[0] > 0
+    assert mask.shape == (400, 600)
+    rows, columns = np.where(mask)
+    assert (abs(columns.min() - 300), abs(columns.max() - 450)) <= (2, 2)
+    assert (abs(rows.min() - 100), abs(rows.max() - 200)) <= (2, 2)
+
+
+def test_padding_never_reaches_the_mask():
+    low_res = np.full((1, 64, 64), -1, np.float32)
+    low_res[0, 45:] = 9  # rows past 256 * 400 / 600 = 171 are padding: 42.7 here
+    assert (upscale_masks(low_res, Frame(600, 400, 256))[0, :-10] < 0).all()
+
+
+def gradient(mode: str) -> Image.Image:
+    return Image.fromarray(np.linspace(0, 255, 60 * 40).reshape(40, 60).astype(np.uint8)).convert(mode)
+
+
+@pytest.mark.parametrize("mode", ["L", "1", "P", "RGBA", "LA", "CMYK", "YCbCr", "I", "F"])
+def test_every_mode_becomes_rgb(tmp_path, mode):
+    path = tmp_path / ("picture.tiff" if mode in ("CMYK", "YCbCr", "I", "F", "LA") else "picture.png")
+    gradient(mode).save(path)
+    picture = open_picture(path)
+    assert (picture.mode, picture.size) == ("RGB", (60, 40))
+
+
+def test_transparency_is_ignored():
+    picture = Image.new("RGBA", (4, 4), (10, 20, 30, 0))
+    assert open_picture(picture).getpixel((0, 0)) == (10, 20, 30)
+
+
+def test_sixteen_bit_grey_keeps_its_range(tmp_path):
+    path = tmp_path / "grey16.png"
+    Image.fromarray(np.array([[0, 32896, 65535]], np.uint16)).save(path)
+    assert [open_picture(path).getpixel((x, 0))[0] for x in range(3)] == [0, 128, 255]
+
+
+def test_exif_rotation_is_applied(tmp_path):
+    path = tmp_path / "rotated.jpg"
+    exif = Image.Exif()
+    exif[0x0112] = 6  # the camera was turned: show it a quarter clockwise
+    Image.fromarray(data.coffee()).save(path, exif=exif)
+    assert open_picture(path).size == (400, 600)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("missing.png", None, "there is no picture"),
+        ("text.png", b"not a picture", "cannot be read as a picture"),
+        ("empty.jpg", b"", "cannot be read as a picture"),
+    ],
+)
+def test_what_is_no_picture_is_refused(tmp_path, name, content, message):
+    path = tmp_path / name
+    if content is not None:
+        path.write_bytes(content)
+    with pytest.raises(ImageError, match=message):
+        open_picture(path)
+
+
+@pytest.mark.parametrize("suffix", ["png", "jpg"])
+def test_a_truncated_picture_is_refused(tmp_path, suffix):
+    path = tmp_path / f"whole.{suffix}"
+    Image.fromarray(data.coffee()).save(path)
+    cut = tmp_path / f"cut.{suffix}"
+    cut.write_bytes(path.read_bytes()[:5000])
+    with pytest.raises(ImageError, match="cannot be read as a picture"):
+        open_picture(cut)
