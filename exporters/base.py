@@ -44,6 +44,8 @@ class Provenance:
     image_size: int
     point_slots: int
     licence: str
+    licence_url: str
+    commercial_use: bool
     paper: str
     source: str
     weights: str
@@ -60,6 +62,8 @@ class Provenance:
             image_size=image_size,
             point_slots=point_slots,
             licence=card.licence,
+            licence_url=card.licence_url,
+            commercial_use=card.commercial_use,
             paper=card.paper,
             source=card.source,
             weights=weights.name,
@@ -72,6 +76,11 @@ class Provenance:
         """What an encoder and a decoder must share to be used together, in any format and precision."""
         facts = (self.model, self.image_size, self.weights_sha256, self.contract_version)
         return hashlib.sha256("|".join(map(str, facts)).encode()).hexdigest()[:16]
+
+    @property
+    def licence_line(self) -> str:
+        """The licence in one line."""
+        return f"{self.licence} ({self.licence_url})" + ("" if self.commercial_use else ", non-commercial use only")
 
     @property
     def headline(self) -> str:
@@ -96,7 +105,7 @@ class Provenance:
         try:
             facts: dict[str, Any] = {name: metadata[name] for name in cls.__dataclass_fields__}
             facts.update(image_size=int(facts["image_size"]), point_slots=int(facts["point_slots"]))
-            facts.update(trained=facts["trained"] == "true")
+            facts.update({name: facts[name] == "true" for name in ("trained", "commercial_use")})
             provenance = cls(**facts)
             if metadata["pairing_id"] != provenance.pairing_id:
                 raise ContractError(f"{origin} has a pairing id that is not that of its own metadata")

@@ -239,7 +239,7 @@ def _describe(package: Any, stage: Stage, options: ExportOptions, provenance: Pr
         package.output_description[spec.name] = spec.meaning
     package.short_description = f"{provenance.headline} Stage: {stage.name}, {options.precision}."
     package.author = f"{provenance.source}; exported by lightsam {provenance.lightsam_version}"
-    package.license = provenance.licence
+    package.license = provenance.licence_line
     package.version = provenance.contract_version
     package.user_defined_metadata.update({**provenance.metadata(), "stage": stage.name, "precision": options.precision})
 

@@ -70,7 +70,7 @@ def add(
     manifest["model"] = {
         key: value
         for key, value in asdict(provenance).items()
-        if key in ("model", "image_size", "licence", "paper", "source")
+        if key in ("model", "image_size", "licence", "licence_url", "commercial_use", "paper", "source")
     }
     manifest["contract"] = {
         "version": CONTRACT_VERSION,

@@ -7,6 +7,7 @@ from pathlib import Path
 from types import ModuleType
 
 from lightsam.checkpoints import load_model
+from lightsam.downloads import ProgressBar
 from lightsam.errors import ArtifactExistsError, CheckpointError, ParityError, UsageError
 from lightsam.modeling.sam import Sam
 from lightsam.models import find_model
@@ -35,6 +36,7 @@ class ExportRequest:
     weights: str = "auto"
     image_size: int | None = None
     overwrite: bool = False
+    accept_license: bool = False
 
     def __post_init__(self) -> None:
         unknown = [stage for stage in self.stages if stage not in STAGE_NAMES]
@@ -62,7 +64,9 @@ class RejectedError(ParityError):
         self.report = report
 
 
-def export(request: ExportRequest, on_step: OnStep = lambda _: None) -> tuple[Path, ParityReport]:
+def export(
+    request: ExportRequest, on_step: OnStep = lambda _: None, progress: ProgressBar | None = None
+) -> tuple[Path, ParityReport]:
     """Export a model.
 
     1. Refuse what cannot be done, before any work.
@@ -98,7 +102,13 @@ def export(request: ExportRequest, on_step: OnStep = lambda _: None) -> tuple[Pa
                 raise ArtifactExistsError(f"{target} is there already: give --overwrite to replace it")
         # 2
         on_step(f"loading {card.title}, {request.weights} weights")
-        model = load_model(request.model, weights=request.weights, image_size=size)
+        model = load_model(
+            request.model,
+            weights=request.weights,
+            image_size=size,
+            accept_license=request.accept_license,
+            progress=progress,
+        )
         assert model.weights is not None  # load_model sets it
         stages = split(model, point_slots=request.options.point_slots)
         artifacts.require_space(folder, _WORKING_COPIES * sum(p.nbytes for p in model.parameters()))
@@ -184,7 +194,8 @@ def rejudge(
         options = ExportOptions(**entry.entry["options"])
         key = (facts["model"], facts["image_size"], weights or _source_of(entry))
         if key not in models:
-            models[key] = load_model(key[0], image_size=key[1], weights=key[2])
+            # Whoever has the files accepted the licence of their weights.
+            models[key] = load_model(key[0], image_size=key[1], weights=key[2], accept_license=True)
         model = models[key]
         assert model.weights is not None  # load_model sets it
         if model.weights.sha256 != entry.entry["weights"]["sha256"]:

@@ -2,8 +2,7 @@
 
 import hashlib
 import logging
-import os
-from collections.abc import Mapping
+from collections.abc import Container, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,8 @@ import torch
 from torch import Tensor
 
 from lightsam import seeded
-from lightsam.errors import CheckpointError
+from lightsam.downloads import ProgressBar, download
+from lightsam.errors import CheckpointError, LicenceError
 from lightsam.modeling.sam import Sam
 from lightsam.models import ModelCard, find_model
 
@@ -20,8 +20,8 @@ log = logging.getLogger("lightsam")
 
 WRAPPERS = ("model", "state_dict")
 """Keys under which training scripts put the state dict."""
-_TIMEOUTS = (5, 60)
-"""Seconds to connect, and between two pieces of a download."""
+PREFIXES = ("module.", "image_encoder.")
+"""Before every name: of a model saved from DataParallel, and of a SAM trained as another model's encoder."""
 NAMED_AT_MOST = 8
 """Keys named in a message before it counts the rest; the exception carries all."""
 
@@ -87,9 +87,17 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
             content = content[wrapper]
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         raise CheckpointError(f"{path} holds no state dict (tensors by name), nor one under {' or '.join(WRAPPERS)}")
-    state = dict(content)
-    if all(name.startswith("module.") for name in state):  # saved from DataParallel
-        state = {name.removeprefix("module."): tensor for name, tensor in state.items()}
+    return dict(content)
+
+
+def strip_prefixes(state: dict[str, Tensor], expected: Container[str]) -> dict[str, Tensor]:
+    """Take away what training scripts put before every name.
+
+    Only where it is unambiguous: every name has the prefix, and with it none is one of the model's.
+    """
+    for prefix in PREFIXES:
+        if all(name.startswith(prefix) for name in state) and not any(name in expected for name in state):
+            state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return state
 
 
@@ -116,48 +124,27 @@ def load_state(model: Sam, state: Mapping[str, Tensor], origin: str, name: str) 
     model.load_state_dict(state, strict=True)
 
 
-def cache_path(card: ModelCard) -> Path:
-    """Where the published checkpoint is kept; the folder can be set with LIGHTSAM_CACHE."""
-    import pooch
-
-    folder = Path(os.environ.get("LIGHTSAM_CACHE") or pooch.os_cache("lightsam"))
-    return folder / f"{card.name}.pt"
-
-
-def cached(card: ModelCard) -> bool:
-    """Whether the published checkpoint is there."""
-    return cache_path(card).is_file()
-
-
-def download(card: ModelCard) -> Path:
-    """The published checkpoint, from the cache or from its source.
+def check_licence(card: ModelCard, accept_license: bool) -> None:
+    """Hold up whoever may not know that the weights are not for every use.
 
     Raises:
-        CheckpointError: if it can neither be found nor fetched, or its sha256 is not the published one.
+        LicenceError: for weights that may not be used commercially, unless that was accepted.
     """
-    import pooch
-    import requests
-
-    pooch.get_logger().setLevel(logging.WARNING)
-    path, url = cache_path(card), card.checkpoint.url
-    try:
-        return Path(
-            pooch.retrieve(
-                url,
-                known_hash=card.checkpoint.sha256,
-                fname=path.name,
-                path=path.parent,
-                downloader=pooch.HTTPDownloader(timeout=_TIMEOUTS),
-            )
+    if not card.commercial_use and not accept_license:
+        raise LicenceError(
+            f"the weights of {card.name} are for non-commercial use only ({card.licence}, {card.licence_url}): give "
+            "--accept-license if yours is (accept_license=True in Python), or take --weights seeded"
         )
-    except requests.ConnectionError as error:
-        raise CheckpointError(f"the checkpoint of {card.name} cannot be had: {url} cannot be reached") from error
-    except (requests.RequestException, OSError, ValueError) as error:
-        reason = next(iter(str(error).splitlines()), type(error).__name__)
-        raise CheckpointError(f"the checkpoint of {card.name} cannot be had from {url} ({reason})") from error
 
 
-def load_model(name: str, *, weights: str | Path = "auto", image_size: int | None = None) -> Sam:
+def load_model(
+    name: str,
+    *,
+    weights: str | Path = "auto",
+    image_size: int | None = None,
+    accept_license: bool = False,
+    progress: ProgressBar | None = None,
+) -> Sam:
     """Build a model and give it weights.
 
     Args:
@@ -166,21 +153,26 @@ def load_model(name: str, *, weights: str | Path = "auto", image_size: int | Non
             random weights), "auto" (official, and seeded with a loud warning where that cannot be had), or the path
             of a checkpoint.
         image_size: side of the square input, in pixels; None for the model's own.
+        accept_license: needed for weights that are not for commercial use.
+        progress: told of a download.
 
     Returns:
         The model in evaluation mode, with ``weights`` set.
 
     Raises:
         UsageError: for an unknown model or an image size that it does not allow.
+        LicenceError: for weights whose licence must be accepted first.
         CheckpointError: for weights that cannot be had or do not fit.
     """
     card = find_model(name)
+    if str(weights) != "seeded":
+        check_licence(card, accept_license)
     model = card.build(card.resolve_image_size(image_size)).eval()
     chosen = str(weights)
     path: Path | None = None
     if chosen in ("auto", "official"):
         try:
-            path, chosen = download(card), "official"
+            path, chosen = download(card, progress), "official"
         except CheckpointError as error:
             if chosen == "official":
                 raise
@@ -191,6 +183,6 @@ def load_model(name: str, *, weights: str | Path = "auto", image_size: int | Non
     if path is None:
         seeded.fill(model, card.build)
     else:
-        load_state(model, read_state_dict(path), str(path), card.name)
+        load_state(model, strip_prefixes(read_state_dict(path), model.state_dict()), str(path), card.name)
     model.weights = Weights(chosen, digest(model.state_dict()), trained=path is not None)
     return model

@@ -11,9 +11,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.logging import RichHandler
 
-from lightsam import __version__
+from lightsam import __version__, cli_weights
+from lightsam.cli_weights import AcceptLicense, examples
 from lightsam.errors import LightSamError, PromptError, UsageError
-from lightsam.terminal import err, fail, out, print_answer, print_models, print_report, progress
+from lightsam.terminal import (
+    DownloadBar,
+    err,
+    fail,
+    out,
+    print_answer,
+    print_models,
+    print_report,
+    progress,
+)
 
 if TYPE_CHECKING:
     from PIL.Image import Image
@@ -30,6 +40,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
     add_completion=False,
 )
+app.add_typer(cli_weights.app, name="weights")
 
 Weights = Annotated[
     str,
@@ -44,11 +55,6 @@ Numerics = Annotated[
     str,
     typer.Option(help="The evaluator, where Core ML is not: declared (rounds as float16 hardware does) or float32."),
 ]
-
-
-def _examples(*lines: str) -> str:
-    """An epilog of commands, each on a line of its own."""
-    return "[bold]Examples[/bold]\n\n" + "\n\n".join(f"  {line}" for line in lines)
 
 
 def _version(wanted: bool) -> None:
@@ -70,26 +76,23 @@ def _root(
     logger.propagate = False
 
 
-@app.command(epilog=_examples("lightsam models"))
+@app.command(epilog=examples("lightsam models"))
 def models() -> None:
-    """What there is: size, licence, paper, image sizes, and whether the checkpoint is cached."""
-    import torch
-
-    from lightsam.checkpoints import cached
+    """What there is: size, cost, licence, published figures, and whether the checkpoint is cached."""
+    from lightsam.cost import count
+    from lightsam.downloads import is_cached
     from lightsam.models import MODELS
 
-    rows = []
-    for card in MODELS.values():
-        with torch.device("meta"):  # shapes without memory
-            model = card.build(card.image_sizes[0])
-        encoder = sum(p.numel() for p in model.image_encoder.parameters())
-        everything = sum(p.numel() for p in model.parameters())
-        rows.append((card, encoder, everything - encoder, cached(card)))
+    with progress(len(MODELS)) as begin:
+        rows = []
+        for card in MODELS.values():
+            begin(f"counting {card.name}")
+            rows.append((card, count(card), is_cached(card)))
     print_models(rows)
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "lightsam export mobile_sam --to coreml",
         "lightsam export mobile_sam --to coreml --precision float32 --weights my_checkpoint.pt",
         "lightsam export mobile_sam --to coreml --image-size 512 --minimum-deployment-target iOS18 --overwrite",
@@ -113,6 +116,7 @@ def export(
     image_input: Annotated[
         str, typer.Option(help="Core ML: image (8-bit RGB, a CVPixelBuffer) or tensor (float MLMultiArray).")
     ] = "image",
+    accept_license: AcceptLicense = False,
 ) -> None:
     """Export encoder and decoder, read the files back, and prove them equal to PyTorch."""
     from lightsam.stages import STAGE_NAMES
@@ -136,13 +140,14 @@ def export(
             weights=weights,
             image_size=image_size,
             overwrite=overwrite,
+            accept_license=accept_license,
         )
         for name in to.split(",")
     ]
     with progress(sum(request.steps for request in requests)) as begin:
         for request in requests:
             try:
-                folder, report = run(request, begin)
+                folder, report = run(request, begin, DownloadBar())
             except RejectedError as error:
                 print_report(f"{model} {request.name}", error.report)
                 raise
@@ -151,7 +156,7 @@ def export(
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "lightsam parity artifacts/mobile_sam",
         "lightsam parity artifacts/mobile_sam --precision float16 --every",
         "lightsam parity artifacts/mobile_sam --weights my_checkpoint.pt",
@@ -190,7 +195,7 @@ def parity(
 
 
 @app.command(
-    epilog=_examples(
+    epilog=examples(
         "lightsam predict photo.jpg --point 320,240",
         "lightsam predict photo.jpg --model mobile_sam --box 40,30,600,400 --output cup.png",
         "lightsam predict photo.jpg --artifacts artifacts/mobile_sam --point 320,240 --point 100,80,0",
@@ -225,6 +230,7 @@ def predict(
     precision: Annotated[str | None, typer.Option(help="With --artifacts: this precision.")] = None,
     compute_units: ComputeUnits = "ALL",
     numerics: Numerics = "declared",
+    accept_license: AcceptLicense = False,
 ) -> None:
     """Answer one prompt about one picture: a mask and an overlay."""
     from lightsam.files import ensure_writable
@@ -239,7 +245,7 @@ def predict(
         picture = open_picture(image)
         begin("loading")
         if artifacts is None:
-            predictor = _pytorch_predictor(model, weights, image_size)
+            predictor = _pytorch_predictor(model, weights, image_size, accept_license)
         else:
             from lightsam_exporters.loading import load_predictor
 
@@ -253,11 +259,14 @@ def predict(
     _write_answer(picture, answer, prompt, output, overlay, save_logits)
 
 
-def _pytorch_predictor(model: str, weights: str, image_size: int | None) -> "Predictor":
+def _pytorch_predictor(model: str, weights: str, image_size: int | None, accept_license: bool) -> "Predictor":
     from lightsam.checkpoints import load_model
     from lightsam.predictor import Predictor
 
-    return Predictor.from_model(load_model(model, weights=weights, image_size=image_size))
+    loaded = load_model(
+        model, weights=weights, image_size=image_size, accept_license=accept_license, progress=DownloadBar()
+    )
+    return Predictor.from_model(loaded)
 
 
 def _write_answer(

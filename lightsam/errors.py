@@ -4,6 +4,7 @@
       UsageError                 the caller asked for something that does not exist or cannot be
         PromptError              a point, box or mask that cannot be answered
         ImageError               a picture that cannot be read
+        LicenceError             weights whose licence must be accepted first
         ArtifactExistsError      an artifact is there and nobody said that it may be replaced
       CheckpointError            a checkpoint is missing, damaged, or another model's
       ContractError              a stage's specs do not describe its module, or a file does not meet the contract
@@ -33,6 +34,10 @@ class PromptError(UsageError):
 
 class ImageError(UsageError):
     """A picture that cannot be read."""
+
+
+class LicenceError(UsageError):
+    """Weights that are not for every use, and nobody said that this use is one."""
 
 
 class ArtifactExistsError(UsageError):

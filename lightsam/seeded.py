@@ -3,20 +3,22 @@
 Default initialisation is no stand-in for a trained network: some BatchNorms start at zero, a converter folds their
 branches away and what is left is a tenth of the model. Here every tensor is drawn from a stream of its own, seeded by
 its name, so that the same model always gets the same weights. What a trained network has from its data is then measured
-on a synthetic picture: BatchNorm statistics, so that activations neither vanish nor grow block by block, and the shift
-that makes half of a mask foreground.
+on a synthetic picture: BatchNorm statistics, so that activations neither vanish nor grow block by block, and where
+masks begin, so that they are masks and not specks.
 """
 
 import re
 import zlib
 from collections.abc import Callable
+from copy import deepcopy
 
 import numpy as np
 import torch
 from torch import nn
 
-from lightsam.modeling.common import MLP
-from lightsam.modeling.sam import PIXEL_MEAN, PIXEL_STD, Sam
+from lightsam.modeling.common import MLP, LayerNorm2d
+from lightsam.modeling.prompt_encoder import PointLabel
+from lightsam.modeling.sam import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, PIXEL_MEAN, PIXEL_STD, Sam
 
 # The last weights of a residual branch. Damped, because dozens of random blocks in a row amplify rounding errors a
 # hundredfold, which no trained network does.
@@ -25,13 +27,20 @@ _BRANCH_ENDS = re.compile(
     r"|conv3\.bn\.weight$|(proj|fc2|lin2|out_proj)\.weight$"
 )
 _DAMPING = 0.25
+_MASK_MEAN = 0.85
+"""Mean of a mask's logits, in their standard deviations: a normal distribution is then positive in four fifths."""
 _MEASURING_SIZE = 256
 """Side of the picture that is measured on: small enough for float64 in a second."""
 
 
+def _stream(name: str) -> np.random.Generator:
+    """The random numbers that belong to a name."""
+    return np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
+
+
 def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
     """Draw the tensor called ``name``: float32, of a spread that keeps activations near one."""
-    rng = np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
+    rng = _stream(name)
 
     def normal(scale: float) -> np.ndarray:
         return (scale * rng.standard_normal(shape)).astype(np.float32)
@@ -78,58 +87,59 @@ def state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
 def fill(model: Sam, build: Callable[[int], Sam]) -> None:
     """Give ``model`` seeded weights, in place.
 
+    What is measured is measured in float64, so that the float32 values that are kept, and with them the digest of the
+    weights, do not depend on the number of threads or on the order in which a machine adds.
+
     Args:
-        build: makes the same model at another image size, for what is measured.
+        build: makes the same model at another image size, for the statistics of its BatchNorms.
     """
-    small = build(_MEASURING_SIZE)
-    small.load_state_dict(state_dict(small), strict=True)
-    # In float64, so that the float32 values that are kept, and with them the digest of the weights, do not depend on
-    # the number of threads or on the order in which a machine adds.
-    small.double()
-    _measure(small)
-    measured = small.float().state_dict()
-    # What depends on the image size (the tables of a vision transformer) is drawn, not measured.
-    state = {
-        name: measured[name] if measured[name].shape == value.shape else value
-        for name, value in state_dict(model).items()
-    }
-    model.load_state_dict(state, strict=True)
+    model.load_state_dict(state_dict(model), strict=True)
+    if any(isinstance(module, nn.BatchNorm2d) for module in model.image_encoder.modules()):
+        small = build(_MEASURING_SIZE).image_encoder
+        small.load_state_dict(model.image_encoder.state_dict(), strict=True)
+        _measure_batchnorm(small.double())
+        model.image_encoder.load_state_dict(small.float().state_dict(), strict=True)
+    _centre_masks(model)
 
 
 @torch.no_grad()
-def _measure(model: Sam) -> None:
-    """Set what a trained network would have learnt from its data: BatchNorm statistics, and where masks begin."""
-    size = model.image_size
-    pixels = torch.from_numpy(picture(size, size)).permute(2, 0, 1)[None].double()  # (1, 3, S, S)
+def _measure_batchnorm(encoder: nn.Module) -> None:
+    """Set every BatchNorm's statistics to those of one synthetic picture."""
+    pixels = torch.from_numpy(picture(_MEASURING_SIZE, _MEASURING_SIZE)).permute(2, 0, 1)[None].double()
     mean, std = (torch.tensor(values, dtype=torch.float64)[:, None, None] for values in (PIXEL_MEAN, PIXEL_STD))
-    image = (pixels - mean) / std
-
-    norms = [module for module in model.image_encoder.modules() if isinstance(module, nn.BatchNorm2d)]
-    momenta = [norm.momentum for norm in norms]
+    norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0  # take the batch's statistics as they are
-    model.image_encoder.train()
-    model.image_encoder(image)
-    for norm, momentum in zip(norms, momenta, strict=True):
-        norm.momentum = momentum
+    encoder.train()
+    encoder((pixels - mean) / std)
+    for norm in norms:
         assert norm.num_batches_tracked is not None
         norm.num_batches_tracked.zero_()
-    model.eval()
-    _centre_masks(model, model.image_encoder(image))
 
 
-def _centre_masks(model: Sam, image_embeddings: torch.Tensor) -> None:
-    """Shift each mask so that half of the picture is foreground.
+@torch.no_grad()
+def _centre_masks(model: Sam) -> None:
+    """Shift each mask so that about four fifths of a picture are foreground.
 
-    Left as drawn, some masks are a few specks: their IoU then says how many specks there are, not how exact a file is.
+    The logits of random weights are noise around a mean. Left as drawn, some masks are a few specks, and half of all
+    pixels lie near the threshold: their IoU then says how many specks there are, not how exact a file is. A trained
+    network leaves a few per cent of the pixels near the threshold. Embeddings are drawn too, spread as the neck's last
+    norm spreads them.
     """
-    decoder, prompts = model.mask_decoder, model.prompt_encoder
+    decoder, prompts = deepcopy(model.mask_decoder).double(), deepcopy(model.prompt_encoder).double()
+    norm = model.image_encoder.get_submodule("neck.3")  # every encoder ends in SAM's neck
+    assert isinstance(norm, LayerNorm2d)
+    scale, shift = norm.weight.double()[:, None, None], norm.bias.double()[:, None, None]
+    side = _MEASURING_SIZE // EMBEDDING_STRIDE
+    drawn = torch.from_numpy(_stream("image_embeddings").standard_normal((EMBEDDING_CHANNELS, side, side)))
+    image_embeddings = (drawn * scale + shift)[None]  # (1, C, E, E)
+
     seen: dict[nn.Module, torch.Tensor] = {}
-    watched = [decoder.output_upscaling, *decoder.output_hypernetworks_mlps]
-    hooks = [m.register_forward_hook(lambda module, _, output: seen.update({module: output})) for m in watched]
-    point_coords = torch.full((1, 1, 2), model.image_size / 2, dtype=torch.float64)
-    point_labels = torch.ones(1, 1, dtype=torch.float64)
-    side = image_embeddings.shape[-1]
+    for module in (decoder.output_upscaling, *decoder.output_hypernetworks_mlps):
+        module.register_forward_hook(lambda module, _, output: seen.update({module: output}))
+    # The very middle at every image size (pixel centres are half a pixel on), so that the weights are the same too.
+    point_coords = torch.full((1, 1, 2), model.image_size / 2 - 0.5, dtype=torch.float64)
+    point_labels = torch.full((1, 1), PointLabel.FOREGROUND, dtype=torch.float64)
     decoder(
         image_embeddings,
         prompts.pe_layer.grid(side),
@@ -137,11 +147,14 @@ def _centre_masks(model: Sam, image_embeddings: torch.Tensor) -> None:
         prompts.no_mask_embed.weight[:, :, None, None],
         prompts.slot_logits(point_labels),
     )
-    for hook in hooks:
-        hook.remove()
-    typical = seen[decoder.output_upscaling].mean((0, 2, 3))  # (C / 8,)
-    for mlp in decoder.output_hypernetworks_mlps:
+    upscaled = seen[decoder.output_upscaling][0].flatten(1)  # (C / 8, 16 * side * side)
+    typical = upscaled.mean(1)  # (C / 8,)
+    for measured, mlp in zip(
+        decoder.output_hypernetworks_mlps, model.mask_decoder.output_hypernetworks_mlps, strict=True
+    ):
         assert isinstance(mlp, MLP)
-        last = mlp.layers[-1]
-        assert isinstance(last, nn.Linear)
-        last.bias.sub_((seen[mlp][0] @ typical) / (typical @ typical) * typical)
+        bias = mlp.layers[-1].bias
+        assert isinstance(bias, nn.Parameter)
+        logits = seen[measured][0] @ upscaled
+        shift_by = _MASK_MEAN * logits.std() - logits.mean()
+        bias.copy_(bias + shift_by / (typical @ typical) * typical)

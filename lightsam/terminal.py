@@ -7,15 +7,28 @@ from typing import TYPE_CHECKING, NoReturn
 
 from rich.console import Console
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+from rich.progress import (
+    BarColumn,
+    DownloadColumn,
+    MofNCompleteColumn,
+    Progress,
+    SpinnerColumn,
+    TextColumn,
+    TimeElapsedColumn,
+    TimeRemainingColumn,
+    TransferSpeedColumn,
+)
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
+    from lightsam.cost import Cost
     from lightsam.models import ModelCard
     from lightsam.predictor import Answer
     from lightsam_exporters.parity import ParityReport
 
-_PIPED_WIDTH = 140
+_PIPED_WIDTH = 180
 """Columns where there is no terminal: a table in a log should not be folded to 80."""
 
 out = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
@@ -48,18 +61,81 @@ def progress(steps: int) -> Iterator[Callable[[str], None]]:
         bar.advance(task)
 
 
-def print_models(rows: "list[tuple[ModelCard, int, int, bool]]") -> None:
-    """The table of models: card, parameters of the encoder and of the rest, and whether the checkpoint is cached."""
-    table = Table("model", "encoder", "decoder", "image sizes", "licence", "paper", "checkpoint")
-    for card, encoder, decoder, cached in rows:
+class DownloadBar:
+    """A bar with speed and time left on stderr, in the form that pooch drives."""
+
+    total = 0
+
+    def __init__(self) -> None:
+        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        self._bar = Progress(*columns, TimeRemainingColumn(), console=err, disable=not err.is_terminal)
+        self._task = self._bar.add_task("downloading", total=None)
+
+    def update(self, size: int) -> None:
+        """``size`` more bytes are there."""
+        self._bar.start()
+        self._bar.update(self._task, advance=size, total=self.total or None)
+
+    def reset(self) -> None:
+        """Pooch's last word: the file is complete."""
+
+    def close(self) -> None:
+        """The download is over."""
+        self._bar.stop()
+
+
+def print_models(rows: "list[tuple[ModelCard, dict[str, Cost], bool]]") -> None:
+    """The table of models: card, what each stage costs, and whether the checkpoint is cached."""
+    table = Table(
+        "model",
+        "encoder",
+        "GMACs",
+        "decoder",
+        "GMACs",
+        "sizes",
+        "licence",
+        "COCO AP",
+        "iPhone 12 ms",
+        "M1 Pro ms",
+        "paper",
+        "checkpoint",
+        caption="Parameters and GMACs are counted on the exported graphs, GMACs at the first size. AP and encoder "
+        "latency are the authors' own, not measured here.",
+    )
+    sources: dict[str, str] = {}
+    for card, cost, cached in rows:
+        published = card.published
+        if published.source:
+            mark = sources.setdefault(published.source, "abcdefgh"[len(sources)])
         table.add_row(
             card.name,
-            f"{encoder / 1e6:.2f} M",
-            f"{decoder / 1e6:.2f} M",
+            f"{cost['encoder'].parameters / 1e6:.1f} M",
+            f"{cost['encoder'].gmacs:.1f}",
+            f"{cost['decoder'].parameters / 1e6:.1f} M",
+            f"{cost['decoder'].gmacs:.1f}",
             ", ".join(map(str, card.image_sizes)),
-            card.licence,
-            card.paper,
+            card.licence + ("" if card.commercial_use else ", non-commercial"),
+            *("" if value is None else f"{value} ({mark})" for value in (published.coco_ap, published.iphone_12_ms)),
+            "" if published.m1_pro_ms is None else f"{published.m1_pro_ms} ({mark})",
+            card.paper.removeprefix("https://"),
             "cached" if cached else "not cached",
+        )
+    out.print(table)
+    for source, mark in sources.items():
+        out.print(f"({mark}) {source}", soft_wrap=True)
+
+
+def print_weights(rows: "list[tuple[ModelCard, Path, str | None, bool]]") -> None:
+    """The table of checkpoints: card, path, the sha256 that it must have, and whether it is cached."""
+    table = Table("model", "checkpoint", "size", "sha256", "licence")
+    for card, path, sha256, cached in rows:
+        origin = "published" if card.checkpoint.sha256 else "of the first download"
+        table.add_row(
+            card.name,
+            path.name if cached else f"not cached: {card.checkpoint.url}",
+            f"{path.stat().st_size / 1e6:.1f} MB" if cached else "",
+            f"{sha256[:12]}... ({origin})" if sha256 else "none published",
+            card.licence + ("" if card.commercial_use else ", non-commercial"),
         )
     out.print(table)
 

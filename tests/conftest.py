@@ -17,12 +17,11 @@ from skimage import data
 
 from lightsam import Predictor, load_model, terminal
 from lightsam.cli import main
-from lightsam.models import MODELS
 from lightsam.stages import Stages, split
 from lightsam_exporters.base import ExportOptions
 from lightsam_exporters.pipeline import ExportRequest, export
 
-MODELS[tiny.NAME] = tiny.CARD
+tiny.register()
 # Small tensors gain nothing from threads, and lose a lot by them when something else is running.
 torch.set_num_threads(1)
 
@@ -104,8 +103,7 @@ import sys
 sys.path.insert(0, {tests!r})
 import tiny
 from lightsam.cli import main
-from lightsam.models import MODELS
-MODELS[tiny.NAME] = tiny.CARD
+tiny.register()
 {before}
 main()
 """

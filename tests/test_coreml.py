@@ -51,7 +51,7 @@ def test_metadata_tells_what_the_file_is(exported, provenance):
     for entry in exports(exported):
         for stage in STAGE_NAMES:
             metadata = read_program(entry.path(stage)).specification.description.metadata
-            assert metadata.license == "CC0-1.0"
+            assert metadata.license == "CC0-1.0 (https://example.org/licence)"
             assert "tiny_sam at 128 x 128" in metadata.shortDescription
             assert "UNTRAINED" in metadata.shortDescription
             assert "https://example.org/source" in metadata.author

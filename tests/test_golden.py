@@ -3,6 +3,7 @@
 import golden
 import numpy as np
 import pytest
+import torch
 
 from lightsam.models import MODELS
 from lightsam.prompts import encode_prompts
@@ -10,17 +11,30 @@ from lightsam.stages import split
 from lightsam.transforms import Frame
 
 LIMIT = 1e-4  # of the output's standard deviation; the reference against itself in another order of operations: 1e-5
-CASES = [("mobile_sam", "mobile_sam"), ("mobile_sam", "mobile_sam_512")]
+CASES = [
+    ("mobile_sam", "mobile_sam"),
+    ("mobile_sam", "mobile_sam_512"),
+    ("repvit_sam", "repvit_sam"),
+    ("edge_sam", "edge_sam"),
+    *[pytest.param(name, name, marks=pytest.mark.slow) for name in ("sam_vit_b", "sam_vit_l", "sam_vit_h")],
+]
+PUBLISHED = ["mobile_sam", "repvit_sam", "edge_sam", "sam_vit_b", "sam_vit_l", "sam_vit_h"]
 
 
-@pytest.mark.parametrize("model", sorted({model for model, _ in CASES}))
+@pytest.mark.parametrize("model", PUBLISHED)
 def test_keys_are_those_of_the_published_checkpoint(model):
     published = {name: (tuple(shape), dtype) for name, (shape, dtype) in golden.read(f"{model}.state_dict").items()}
-    state = MODELS[model].build(MODELS[model].image_sizes[0]).state_dict()
-    assert {name: (tuple(t.shape), str(t.dtype).removeprefix("torch.")) for name, t in state.items()} == published
+    for size in MODELS[model].image_sizes:  # the weights fit every size
+        with torch.device("meta"):
+            state = MODELS[model].build(size).state_dict()
+        assert {name: (tuple(t.shape), str(t.dtype).removeprefix("torch.")) for name, t in state.items()} == published
 
 
-@pytest.mark.parametrize(("model", "name"), CASES, ids=[name for _, name in CASES])
+def test_every_model_has_its_golden_outputs():
+    assert {name for name in MODELS if not name.startswith("tiny")} == set(PUBLISHED)
+
+
+@pytest.mark.parametrize(("model", "name"), CASES)
 def test_outputs_are_those_of_the_reference_implementation(model, name):
     recorded = golden.read(f"{name}.golden")
     size = recorded["image_size"]

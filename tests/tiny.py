@@ -1,29 +1,65 @@
-"""A small model of the real kinds of layer, so that a test can convert it in seconds."""
+"""Small models of the real kinds of layer, so that a test can convert each in seconds."""
 
+from functools import partial
+
+from lightsam.modeling.repvit import RepViTConfig
 from lightsam.modeling.sam import Sam
-from lightsam.models import Checkpoint, ModelCard
+from lightsam.models import MODELS, Checkpoint, ModelCard
+from lightsam.models.edge_sam import FusedRepViT
 from lightsam.models.mobile_sam import TinyViT, TinyViTConfig
+from lightsam.models.repvit_sam import RepViT
+from lightsam.models.sam_vit import ViTConfig
+from lightsam.models.sam_vit import build as build_vit
 
 NAME = "tiny_sam"
 SIZE = 128
 
-CONFIG = TinyViTConfig(
+TINY_VIT = TinyViTConfig(
     channels=(16, 32, 40, 64), depths=(1, 1, 1, 1), heads=(1, 2, 2, 4), windows=(7, 7, 14, 7), classes=10
 )
+REPVIT = RepViTConfig(channels=(16, 24, 32, 40), depths=(1, 1, 3, 2), strides=(4, 8, 16, 16), outer_norm=True)
+EDGE = RepViTConfig(channels=(16, 24, 32, 40), depths=(1, 1, 3, 2), strides=(4, 8, 16, 32), outer_norm=False)
+VIT = ViTConfig(channels=64, depth=2, heads=2, global_blocks=(1,), window=5)
 
 
 def build(image_size: int) -> Sam:
     """TinyViT cut down, and SAM's own decoder."""
-    return Sam(TinyViT(image_size, CONFIG), image_size)
+    return Sam(TinyViT(image_size, TINY_VIT), image_size)
 
 
-CARD = ModelCard(
-    name=NAME,
-    title="Tiny SAM",
-    build=build,
-    image_sizes=(SIZE, 192),
-    licence="CC0-1.0",
-    paper="https://example.org/paper",
-    source="https://example.org/source",
-    checkpoint=Checkpoint(url="http://127.0.0.1:9/tiny_sam.pt", sha256=None),
+def build_repvit(image_size: int) -> Sam:
+    """RepViT cut down, with gates and an outer norm."""
+    return Sam(RepViT(REPVIT), image_size)
+
+
+def build_edge(image_size: int) -> Sam:
+    """EdgeSAM's encoder cut down, with its bicubic fusion."""
+    return Sam(FusedRepViT(image_size, EDGE), image_size)
+
+
+def _card(name: str, build) -> ModelCard:
+    return ModelCard(
+        name=name,
+        title=name.replace("_", " ").title(),
+        build=build,
+        image_sizes=(SIZE, 192),
+        licence="CC0-1.0",
+        licence_url="https://example.org/licence",
+        paper="https://example.org/paper",
+        source="https://example.org/source",
+        checkpoint=Checkpoint(url="http://127.0.0.1:9/tiny_sam.pt", sha256=None),
+    )
+
+
+CARD = _card(NAME, build)
+CARDS = (
+    CARD,
+    _card("tiny_repvit", build_repvit),
+    _card("tiny_edge", build_edge),
+    _card("tiny_vit", partial(build_vit, config=VIT)),
 )
+
+
+def register() -> None:
+    """Put them into the registry, as a new model's one line would."""
+    MODELS.update({card.name: card for card in CARDS})

@@ -2,6 +2,7 @@
 
 from collections import OrderedDict
 from itertools import pairwise
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +28,14 @@ class LayerNorm2d(nn.Module):
         return normalised * self.weight[:, None, None] + self.bias[:, None, None]
 
 
+@runtime_checkable
+class Reparametrizable(Protocol):
+    """A block that in evaluation mode is no more than one convolution."""
+
+    def reparametrize(self) -> nn.Conv2d:
+        """That convolution."""
+
+
 class ConvBN(nn.Sequential):
     """Convolution without bias, then BatchNorm; the key names ``c`` and ``bn`` are those of the checkpoints."""
 
@@ -36,7 +45,7 @@ class ConvBN(nn.Sequential):
         conv = nn.Conv2d(in_channels, out_channels, kernel, stride, padding, groups=groups, bias=False)
         super().__init__(OrderedDict(c=conv, bn=nn.BatchNorm2d(out_channels)))
 
-    def fused(self) -> nn.Conv2d:
+    def reparametrize(self) -> nn.Conv2d:
         """One convolution that answers as both do in evaluation mode."""
         conv, norm = self
         assert isinstance(conv, nn.Conv2d)
@@ -72,8 +81,9 @@ def sam_neck(in_channels: int, out_channels: int = 256) -> nn.Sequential:
 def fold(module: nn.Module) -> nn.Module:
     """Turn everything in ``module`` that does not depend on the input into constants, in place.
 
-    BatchNorms go into their convolutions; a block with a method ``fold`` computes its own tables. Every format is
-    exported from the folded module, so that no converter's own folding decides what is in the file.
+    A `Reparametrizable` block becomes the convolution that it amounts to, before anything inside it does; a block with
+    a method ``fold`` computes its own tables. Every format is exported from the folded module, so that no converter's
+    own folding decides what is in the file.
 
     Raises:
         RuntimeError: if the module is in training mode, in which BatchNorm is no constant.
@@ -82,8 +92,8 @@ def fold(module: nn.Module) -> nn.Module:
         raise RuntimeError("fold() needs a module in evaluation mode: call eval() first")
     for parent in list(module.modules()):
         for name, child in list(parent.named_children()):
-            if isinstance(child, ConvBN):
-                setattr(parent, name, child.fused())
+            if isinstance(child, Reparametrizable):
+                setattr(parent, name, child.reparametrize())
     for block in list(module.modules()):
         own_fold = getattr(block, "fold", None)
         if callable(own_fold):

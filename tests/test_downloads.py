@@ -1,0 +1,303 @@
+"""The downloader, for real, against a server on this machine."""
+
+import contextlib
+import hashlib
+import http.server
+import io
+import multiprocessing
+import threading
+import time
+from dataclasses import replace
+
+import pytest
+import tiny
+import torch
+
+from lightsam import downloads, load_model
+from lightsam.downloads import checkpoint_path, download, expected_sha256, is_cached, verify
+from lightsam.errors import CheckpointError, LicenceError
+from lightsam.files import WriteError
+from lightsam.models import MODELS, Checkpoint
+
+CONTENT = bytes(range(256)) * 4000  # about 1 MB
+SHA256 = hashlib.sha256(CONTENT).hexdigest()
+
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    """Serves CONTENT in the way that the path names."""
+
+    protocol_version = "HTTP/1.0"
+
+    def do_GET(self):
+        server = self.server
+        server.requests.append(self.path)
+        way = self.path.split("/")[1]
+        if way == "missing":
+            self.send_error(404)
+            return
+        if way == "silent":
+            time.sleep(3)
+            return
+        content = server.content
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        cut = way == "cut" or (way == "cut_once" and len(server.requests) == 1)
+        for start in range(0, len(content) // 2 if cut else len(content), 100_000):
+            self.wfile.write(content[start : start + 100_000])
+            if way in ("slow", "killed"):
+                time.sleep(0.05)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def server():
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    server.requests, server.content = [], CONTENT
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    yield server
+    server.shutdown()
+    server.server_close()
+    thread.join()
+
+
+@pytest.fixture(autouse=True)
+def cache(tmp_path, monkeypatch):
+    monkeypatch.setenv(downloads.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setattr(time, "sleep", lambda s, sleep=time.sleep: sleep(min(s, 3)))  # pooch waits between attempts
+    return tmp_path / "cache"
+
+
+@pytest.fixture
+def card_for(server):
+    def make(way: str, sha256: str | None = SHA256):
+        url = f"http://127.0.0.1:{server.server_port}/{way}/weights.pt"
+        return replace(tiny.CARD, checkpoint=Checkpoint(url, sha256))
+
+    return make
+
+
+class Bar:
+    """A progress bar that remembers."""
+
+    total = 0
+
+    def __init__(self):
+        self.received, self.closed = 0, False
+
+    def update(self, size):
+        self.received += size
+
+    def reset(self):
+        pass
+
+    def close(self):
+        self.closed = True
+
+
+def left_over(cache) -> set[str]:
+    return {path.name for path in cache.rglob("*") if path.is_file()} - {".lock"}
+
+
+@pytest.mark.parametrize("way", ["full", "slow"])
+def test_a_checkpoint_is_fetched_once(server, card_for, cache, way):
+    card, bar = card_for(way), Bar()
+    path = download(card, bar)
+    assert path == checkpoint_path(card) == cache / tiny.NAME / "weights.pt"
+    assert path.read_bytes() == CONTENT
+    assert bar.closed
+    assert bar.total == len(CONTENT)
+    assert bar.received >= len(CONTENT)
+    assert download(card) == path
+    assert len(server.requests) == 1
+    assert left_over(cache) == {"weights.pt"}
+
+
+def test_a_connection_that_breaks_once_is_tried_again(server, card_for):
+    assert download(card_for("cut_once")).read_bytes() == CONTENT
+    assert len(server.requests) == 2
+
+
+@pytest.mark.parametrize(
+    ("way", "message"),
+    [
+        ("cut", "the connection breaks off before the file is complete"),
+        ("missing", "the server answers 404"),
+    ],
+)
+def test_what_cannot_be_fetched_leaves_nothing(server, card_for, cache, way, message):
+    with pytest.raises(CheckpointError, match=f"tiny_sam cannot be had from http://127.0.0.1:.*: {message}"):
+        download(card_for(way))
+    assert left_over(cache) == set()
+    assert len(server.requests) == 1 + downloads.RETRIES
+
+
+def test_a_server_that_does_not_answer_is_given_up(card_for, cache, monkeypatch):
+    monkeypatch.setattr(downloads, "TIMEOUTS_S", (1, 0.2))
+    monkeypatch.setattr(downloads, "RETRIES", 0)
+    with pytest.raises(CheckpointError, match="does not answer in time"):
+        download(card_for("silent"))
+    assert left_over(cache) == set()
+
+
+def test_another_file_than_the_published_one_is_refused(card_for, cache):
+    with pytest.raises(CheckpointError, match="another sha256 than it should"):
+        download(card_for("full", "0" * 64))
+    assert left_over(cache) == set()
+
+
+def test_without_a_published_hash_the_first_download_counts(server, card_for, cache):
+    card = card_for("full", None)
+    assert expected_sha256(card) is None
+    path = download(card)
+    assert expected_sha256(card) == SHA256 == verify(card)
+
+    path.unlink()
+    server.content = CONTENT[::-1]  # the authors, or somebody else, replaced it
+    with pytest.raises(CheckpointError, match="another sha256"):
+        download(card)
+    server.content = CONTENT
+    assert download(card).read_bytes() == CONTENT
+
+
+@pytest.mark.parametrize("sha256", [SHA256, None])
+def test_a_damaged_cache_is_noticed(card_for, sha256):
+    card = card_for("full", sha256)
+    path = download(card)
+    path.write_bytes(CONTENT[:-1])
+    for act in (verify, download):
+        with pytest.raises(CheckpointError, match=r"weights\.pt has sha256 .* and must have .*: it is damaged"):
+            act(card)
+
+
+def test_a_cache_that_cannot_be_written_is_told(card_for, cache):
+    cache.write_text("a file in the way")
+    with pytest.raises(WriteError, match=r"cannot write to .*cache/tiny_sam"):
+        download(card_for("full"))
+
+
+def fetch(card, queue):
+    queue.put(download(card).read_bytes() == CONTENT)
+
+
+def test_two_processes_fetch_it_once(server, card_for, cache):
+    context = multiprocessing.get_context("spawn")
+    queue = context.Queue()
+    url = card_for("slow").checkpoint.url
+    card = replace(MODELS["mobile_sam"], checkpoint=Checkpoint(url, SHA256))  # a card that can be pickled
+    processes = [context.Process(target=fetch, args=(card, queue)) for _ in range(2)]
+    for process in processes:
+        process.start()
+    assert [queue.get(timeout=60), queue.get(timeout=60)] == [True, True]
+    for process in processes:
+        process.join()
+    assert len(server.requests) == 1
+    assert left_over(cache) == {"weights.pt"}
+
+
+def test_what_a_killed_download_left_is_cleared_up(server, card_for, cache):
+    context = multiprocessing.get_context("spawn")
+    url = card_for("killed").checkpoint.url
+    card = replace(MODELS["mobile_sam"], checkpoint=Checkpoint(url, SHA256))
+    queue = context.Queue()
+    process = context.Process(target=fetch, args=(card, queue))
+    process.start()
+    deadline = time.monotonic() + 60
+    while not (server.requests and left_over(cache)):
+        assert time.monotonic() < deadline, "the download did not begin"
+        time.sleep(0.01)
+    process.kill()
+    process.join()
+    assert left_over(cache)  # half a file, under another name
+    assert not is_cached(card)
+    assert download(card).read_bytes() == CONTENT
+    assert left_over(cache) == {"weights.pt"}
+
+
+@pytest.fixture
+def published(server, monkeypatch, tiny_model):
+    """The tiny model with a checkpoint on the server; non-commercial on request."""
+
+    def register(**changes):
+        stream = io.BytesIO()
+        torch.save(tiny_model.state_dict(), stream)
+        server.content = stream.getvalue()
+        url = f"http://127.0.0.1:{server.server_port}/full/tiny_sam.pt"
+        card = replace(tiny.CARD, checkpoint=Checkpoint(url, None), **changes)
+        monkeypatch.setitem(MODELS, tiny.NAME, card)
+        return card
+
+    return register
+
+
+@pytest.mark.parametrize("weights", ["official", "auto"])
+def test_official_weights_are_loaded(published, tiny_model, weights):
+    published()
+    model = load_model(tiny.NAME, weights=weights)
+    assert model.weights.name == "official"
+    assert model.weights.trained
+    assert model.weights.sha256 == tiny_model.weights.sha256
+
+
+def test_the_weights_commands(published, lightsam, cache, server):
+    published()
+    assert "not cached" in lightsam("weights", "list").stdout
+    done = lightsam("weights", "path", tiny.NAME)
+    assert (done.status, done.stderr.splitlines()[-1]) == (
+        1,
+        "error: the checkpoint of tiny_sam is not cached: lightsam weights download tiny_sam",
+    )
+    done = lightsam("weights", "download", tiny.NAME)
+    assert done.status == 0, done.stderr
+    path = lightsam("weights", "path", tiny.NAME).stdout.strip()
+    assert path == str(cache / tiny.NAME / "tiny_sam.pt")
+    digest = hashlib.sha256(server.content).hexdigest()
+    row = next(line for line in lightsam("weights", "list").stdout.splitlines() if " tiny_sam " in line)
+    assert digest[:12] in row
+    assert "of the first download" in row
+    assert lightsam("weights", "verify").stdout == f"tiny_sam: {digest}\n"
+    row = next(line for line in lightsam("models").stdout.splitlines() if " tiny_sam " in line)
+    assert " cached" in row
+    assert "not cached" not in row
+
+    with open(path, "ab") as file:
+        file.write(b"x")
+    done = lightsam("weights", "verify", tiny.NAME)
+    assert done.status == 1
+    assert "it is damaged or was replaced" in done.stderr
+
+
+def test_non_commercial_weights_need_a_word(published, lightsam, tmp_path, photograph, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    published(commercial_use=False, licence="LicenseRef-Example", licence_url="https://example.org/licence")
+    for command in (
+        ["weights", "download", tiny.NAME],
+        ["export", tiny.NAME, "--stage", "encoder"],
+        ["predict", photograph, "--model", tiny.NAME, "--point", "1,1"],
+    ):
+        done = lightsam(*command)
+        assert done.status == 2
+        assert "non-commercial use only (LicenseRef-Example, https://example.org/licence)" in done.stderr
+        assert "--accept-license" in done.stderr
+        with contextlib.suppress(FileNotFoundError):
+            assert not [p for p in (tmp_path / "artifacts").rglob("*") if p.is_file() and p.name != ".lock"]
+    with pytest.raises(LicenceError):
+        load_model(tiny.NAME, weights=tmp_path / "my.pt")
+    assert load_model(tiny.NAME, weights="seeded").weights.name == "seeded"
+    assert "LicenseRef-Example" in lightsam("weights", "list").stdout
+    assert "non-commercial" in lightsam("weights", "list").stdout
+
+    done = lightsam("export", tiny.NAME, "--stage", "encoder", "--accept-license")
+    assert done.status == 0, done.stderr
+    from lightsam_exporters.manifest import read
+    from lightsam_exporters.mil.program import read_program
+
+    folder = tmp_path / "artifacts" / tiny.NAME
+    assert read(folder)["model"]["commercial_use"] is False
+    metadata = read_program(folder / "coreml-float16" / "encoder.mlpackage").specification.description.metadata
+    assert metadata.license == "LicenseRef-Example (https://example.org/licence), non-commercial use only"
+    assert "UNTRAINED" not in metadata.shortDescription
+    assert lightsam("parity", folder).status == 0  # whoever has the files accepted
