@@ -138,7 +138,7 @@ def check_pair(encoder: LoadedStage, decoder: LoadedStage) -> None:
     """
     for loaded, expected in ((encoder, "encoder"), (decoder, "decoder")):
         if loaded.stage != expected:
-            raise ContractError(f"a {expected} was expected and a {loaded.stage} was found")
+            raise ContractError(f"the {expected} was expected and the {loaded.stage} was found")
     mine, other = encoder.provenance, decoder.provenance
     if mine.pairing_id != other.pairing_id:
         facts = ("model", "image_size", "weights", "weights_sha256", "contract_version")

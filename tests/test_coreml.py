@@ -129,7 +129,7 @@ def test_stages_of_different_weights_are_no_pair(exported, provenance):
     )
     with pytest.raises(ContractError, match=r"not a pair: weights_sha256 [0-9a-f]{64} and 0{64}"):
         check_pair(encoder, other)
-    with pytest.raises(ContractError, match="a encoder was expected and a decoder was found"):
+    with pytest.raises(ContractError, match="the encoder was expected and the decoder was found"):
         check_pair(decoder, encoder)
 
 

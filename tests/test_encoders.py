@@ -20,17 +20,9 @@ from lightsam_exporters.mil.program import read_program
 from lightsam_exporters.pipeline import ExportRequest, export
 
 
-def randomise(module: nn.Module) -> nn.Module:
-    generator = torch.Generator().manual_seed(1)
-    for tensor in module.state_dict().values():
-        if tensor.is_floating_point():
-            tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
-    return module.eval()
-
-
 @pytest.mark.parametrize("outer_norm", [True, False])
 def test_branches_fold_into_one_depthwise_convolution(outer_norm):
-    block = randomise(RepVGGDepthwise(8, outer_norm=outer_norm))
+    block = tiny.randomise(RepVGGDepthwise(8, outer_norm=outer_norm))
     x = torch.randn(2, 8, 9, 7, generator=torch.Generator().manual_seed(0))
     conv = block.reparametrize()
     assert (conv.kernel_size, conv.groups, conv.in_channels, conv.out_channels) == ((3, 3), 8, 8, 8)
@@ -70,7 +62,7 @@ def test_doubling_is_torchs_bicubic():
 
 @pytest.mark.parametrize("size", [256, 512, 768, 1024])
 def test_positions_are_resampled_bicubically_once(size):
-    encoder = randomise(ViT(size, tiny.VIT))
+    encoder = tiny.randomise(ViT(size, tiny.VIT))
     side = size // 16
     expected = F.interpolate(
         encoder.pos_embed.permute(0, 3, 1, 2), (side, side), mode="bicubic", align_corners=False
@@ -87,7 +79,7 @@ def test_positions_are_resampled_bicubically_once(size):
 
 def test_relative_positions_are_added_by_row_and_by_column():
     """Against the definition, one query and key at a time."""
-    attention = randomise(WindowAttention(8, 2, window=3, trained_window=3))
+    attention = tiny.randomise(WindowAttention(8, 2, window=3, trained_window=3))
     x = torch.randn(1, 9, 8, generator=torch.Generator().manual_seed(0))
     qkv = attention.qkv(x).reshape(9, 3, 2, 4)
     expected = torch.zeros(9, 8)

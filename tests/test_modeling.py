@@ -1,6 +1,7 @@
 """Layers: folding, tracing, and the shapes that formats can hold."""
 
 import pytest
+import tiny
 import torch
 from torch import nn
 
@@ -11,31 +12,22 @@ from lightsam.models.mobile_sam import TinyViTBlock, WindowAttention
 from lightsam.stages import split
 
 
-@torch.no_grad()
-def randomise(module: nn.Module) -> nn.Module:
-    generator = torch.Generator().manual_seed(1)
-    for tensor in module.state_dict().values():
-        if tensor.is_floating_point():
-            tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
-    return module.eval()
-
-
 def test_layer_norm_2d_is_layer_norm_over_channels():
-    norm = randomise(LayerNorm2d(6))
+    norm = tiny.randomise(LayerNorm2d(6))
     x = torch.randn(2, 6, 5, 4)
     expected = nn.functional.layer_norm(x.permute(0, 2, 3, 1), (6,), norm.weight, norm.bias, 1e-6).permute(0, 3, 1, 2)
     torch.testing.assert_close(norm(x), expected)
 
 
 def test_fused_convolution_equals_convolution_and_norm():
-    pair = randomise(ConvBN(4, 6, 3, stride=2, padding=1, groups=2))
+    pair = tiny.randomise(ConvBN(4, 6, 3, stride=2, padding=1, groups=2))
     x = torch.randn(1, 4, 9, 9)
     torch.testing.assert_close(pair.reparametrize()(x), pair(x))
 
 
 def test_windows_are_padded_before_the_norm_as_upstream():
     """Padding tokens are zeros that become keys; leaving them out would give another answer."""
-    block = randomise(TinyViTBlock(8, 2, window=4, resolution=6))
+    block = tiny.randomise(TinyViTBlock(8, 2, window=4, resolution=6))
     x = torch.randn(1, 6, 6, 8)
     padded = nn.functional.pad(x, (0, 0, 0, 2, 0, 2))
     corner = padded[:, 4:8, 4:8].reshape(1, 16, 8)
@@ -44,7 +36,7 @@ def test_windows_are_padded_before_the_norm_as_upstream():
 
 
 def test_attention_bias_depends_on_distance_alone():
-    attention = randomise(WindowAttention(8, 2, window=3))
+    attention = tiny.randomise(WindowAttention(8, 2, window=3))
     attention.fold()
     y, x = torch.arange(9) // 3, torch.arange(9) % 3
     for i in range(9):

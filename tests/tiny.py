@@ -2,6 +2,9 @@
 
 from functools import partial
 
+import torch
+from torch import nn
+
 from lightsam.modeling.repvit import RepViTConfig
 from lightsam.modeling.sam import Sam
 from lightsam.models import MODELS, Checkpoint, ModelCard
@@ -63,3 +66,13 @@ CARDS = (
 def register() -> None:
     """Put them into the registry, as a new model's one line would."""
     MODELS.update({card.name: card for card in CARDS})
+
+
+@torch.no_grad()
+def randomise(module: nn.Module) -> nn.Module:
+    """Give every tensor of a layer values between 0.5 and 1.5, the same every time, and set it to evaluation."""
+    generator = torch.Generator().manual_seed(1)
+    for tensor in module.state_dict().values():
+        if tensor.is_floating_point():
+            tensor.copy_(0.5 + torch.rand(tensor.shape, generator=generator))
+    return module.eval()
