@@ -1,0 +1,42 @@
+"""What `lightsam models` counts."""
+
+import math
+
+import golden
+import pytest
+import tiny
+import torch
+from torch import nn
+
+from lightsam.cost import _cost, count
+from lightsam.models import MODELS
+from lightsam.stages import Stage, TensorSpec
+
+
+def test_parameters_are_those_of_the_published_checkpoint():
+    published = golden.read("mobile_sam.state_dict")
+    decoder = sum(
+        math.prod(shape)
+        for name, (shape, _) in published.items()
+        if name.startswith(("prompt_encoder", "mask_decoder")) and "gaussian" not in name  # a buffer, no parameter
+    )
+    cost = count(MODELS["mobile_sam"])
+    assert cost["decoder"].parameters == decoder
+    # folding drops the ImageNet head and the BatchNorms' scales, and adds the convolutions' biases
+    assert 5.5e6 < cost["encoder"].parameters < 6.07e6
+
+
+def test_multiply_accumulates_of_a_known_layer():
+    with torch.device("meta"):
+        module = nn.Conv2d(3, 8, 3, padding=1).eval()
+    stage = Stage("encoder", module, (TensorSpec("x", (1, 3, 10, 20), ""),), ())
+    with torch.device("meta"):
+        cost = _cost(stage)
+    assert cost.gmacs == pytest.approx(3 * 9 * 8 * 10 * 20 / 1e9)
+    assert cost.parameters == 3 * 9 * 8 + 8
+
+
+def test_a_larger_picture_costs_more():
+    small, large = (count(tiny.CARD, size)["encoder"] for size in tiny.CARD.image_sizes)
+    assert large.gmacs > 1.5 * small.gmacs
+    assert large.parameters == small.parameters
