@@ -9,7 +9,7 @@ from lightsam import __version__
 from lightsam.checkpoints import Weights
 from lightsam.errors import ContractError, UsageError
 from lightsam.models import ModelCard
-from lightsam.stages import CONTRACT_VERSION, POINT_SLOTS, Arrays, Runner
+from lightsam.stages import CONTRACT_VERSION, POINT_SLOTS, STAGE_NAMES, Arrays, Runner
 
 Precision = Literal["float32", "float16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -136,7 +136,7 @@ def check_pair(encoder: LoadedStage, decoder: LoadedStage) -> None:
     Raises:
         ContractError: naming what differs.
     """
-    for loaded, expected in ((encoder, "encoder"), (decoder, "decoder")):
+    for loaded, expected in zip((encoder, decoder), STAGE_NAMES, strict=True):
         if loaded.stage != expected:
             raise ContractError(f"the {expected} was expected and the {loaded.stage} was found")
     mine, other = encoder.provenance, decoder.provenance

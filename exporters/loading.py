@@ -6,6 +6,7 @@ from typing import Any
 
 from lightsam.errors import ContractError, UsageError
 from lightsam.predictor import Predictor
+from lightsam.stages import STAGE_NAMES
 
 from . import find_format, manifest
 from .artifacts import sha256
@@ -92,8 +93,8 @@ def load_pair(export: Export, **how: str) -> tuple[LoadedStage, LoadedStage]:
     Raises:
         ContractError: if one is missing or damaged, or they are not a pair.
     """
-    encoder, decoder = (export.load(stage, **how) for stage in ("encoder", "decoder"))
-    for name, loaded in (("encoder", encoder), ("decoder", decoder)):
+    encoder, decoder = (export.load(stage, **how) for stage in STAGE_NAMES)
+    for name, loaded in zip(STAGE_NAMES, (encoder, decoder), strict=True):
         if loaded is None:
             raise ContractError(f"{export.folder} holds no {name} of {export.name}: export it with --stage {name}")
     assert encoder is not None  # both were looked at above

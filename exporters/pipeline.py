@@ -4,7 +4,6 @@ import shutil
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from types import ModuleType
 
 from lightsam.checkpoints import load_model
 from lightsam.downloads import ProgressBar
@@ -14,7 +13,7 @@ from lightsam.models import find_model
 from lightsam.stages import STAGE_NAMES, Stages, split
 
 from . import artifacts, find_format, manifest
-from .base import ExportOptions, Provenance, check_pair
+from .base import ExportOptions, LoadedStage, Provenance, check_pair
 from .loading import Export
 from .parity import GATES, ParityReport, Trial, judge
 
@@ -130,7 +129,8 @@ def export(
             # 4
             on_step("reading the files back and comparing with PyTorch")
             paths = {name: path for name in STAGE_NAMES if (path := staged / f"{name}{backend.SUFFIX}").exists()}
-            report = _judge_files(backend, paths, stages, request)
+            loaded = {name: backend.load(path) for name, path in paths.items()}
+            report = _judge_pair(stages, loaded, request.format_name, request.options)
             # 5
             if not report.passed:
                 rejected = folder / f"{request.name}.rejected"
@@ -152,13 +152,18 @@ def export(
     return folder, report
 
 
-def _judge_files(backend: ModuleType, paths: dict[str, Path], stages: Stages, request: ExportRequest) -> ParityReport:
-    loaded = {name: backend.load(path) for name, path in paths.items()}
-    encoder, decoder = loaded.get("encoder"), loaded.get("decoder")
+def _judge_pair(
+    stages: Stages,
+    loaded: dict[str, LoadedStage | None],
+    format_name: str,
+    options: ExportOptions,
+    other_failures: Sequence[str] = (),
+) -> ParityReport:
+    """Judge what there is of two stages, after making sure that they belong together."""
+    encoder, decoder = (loaded.get(name) for name in STAGE_NAMES)
     if encoder is not None and decoder is not None:
         check_pair(encoder, decoder)
-    gate = GATES[request.format_name, request.options.precision]
-    return judge(Trial.default(stages), encoder, decoder, gate)
+    return judge(Trial.default(stages), encoder, decoder, GATES[format_name, options.precision], other_failures)
 
 
 def _copy(source: Path, target: Path) -> None:
@@ -218,12 +223,8 @@ def _source_of(entry: Export) -> str:
 
 
 def _rejudge_one(entry: Export, stages: Stages, options: ExportOptions, **how: str) -> ParityReport:
-    gate = GATES[entry.format_name, options.precision]
     changed = entry.changed_files()
-    trial = Trial.default(stages)
     if any("is missing" in line for line in changed):
-        return replace(judge(trial, None, None, gate, changed), judge="nobody")
-    encoder, decoder = (entry.load(stage, **how) for stage in STAGE_NAMES)
-    if encoder is not None and decoder is not None:
-        check_pair(encoder, decoder)
-    return judge(trial, encoder, decoder, gate, changed)
+        return replace(_judge_pair(stages, {}, entry.format_name, options, changed), judge="nobody")
+    loaded = {name: entry.load(name, **how) for name in STAGE_NAMES}
+    return _judge_pair(stages, loaded, entry.format_name, options, changed)

@@ -60,6 +60,8 @@ def verify(names: Names = None) -> None:
     from lightsam.models import MODELS, find_model
 
     cards = [find_model(name) for name in names] if names else [card for card in MODELS.values() if is_cached(card)]
+    if not cards:
+        out.print("no checkpoint is cached")
     wrong = []
     for card in cards:
         try:

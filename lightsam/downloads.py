@@ -27,9 +27,10 @@ RETRIES = 2
 
 
 class ProgressBar(Protocol):
-    """What pooch tells of a download; ``total`` is set to the size in bytes, or to 0 if the server does not say."""
+    """What pooch tells of a download."""
 
     total: int
+    """Set when a response begins: the size in bytes, or 0 if the server does not say."""
 
     def update(self, size: int) -> None:
         """``size`` more bytes are there."""
@@ -136,6 +137,9 @@ def download(card: ModelCard, progress: ProgressBar | None = None) -> Path:
             raise _unavailable(card, "what comes has another sha256 than it should") from error
         except OSError as error:
             raise WriteError(f"cannot write to {path.parent}: {reason(error)}") from error
+        finally:
+            if progress is not None:  # pooch closes it after a success alone
+                progress.close()
         if expected_sha256(card) is None:
             with replacing(path.parent / "sha256") as record:
                 record.write_text(file_sha256(path) + "\n")

@@ -64,24 +64,33 @@ def progress(steps: int) -> Iterator[Callable[[str], None]]:
 class DownloadBar:
     """A bar with speed and time left on stderr, in the form that pooch drives."""
 
-    total = 0
-
     def __init__(self) -> None:
         columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
-        self._bar = Progress(*columns, TimeRemainingColumn(), console=err, disable=not err.is_terminal)
-        self._task = self._bar.add_task("downloading", total=None)
+        self.bar = Progress(*columns, TimeRemainingColumn(), console=err, disable=not err.is_terminal)
+        self._task = self.bar.add_task("downloading", total=None)
+
+    @property
+    def total(self) -> int:
+        """Size in bytes; 0 if the server does not say."""
+        return int(self.bar.tasks[0].total or 0)
+
+    @total.setter
+    def total(self, size: int) -> None:
+        # Set when a response begins: so also when a broken download begins again.
+        self.bar.reset(self._task, total=size or None)
+        self.bar.start()
 
     def update(self, size: int) -> None:
         """``size`` more bytes are there."""
-        self._bar.start()
-        self._bar.update(self._task, advance=size, total=self.total or None)
+        self.bar.update(self._task, advance=size)
 
     def reset(self) -> None:
-        """Pooch's last word: the file is complete."""
+        """All that came so far did not count; pooch counts the whole file anew at its end."""
+        self.bar.update(self._task, completed=0)
 
     def close(self) -> None:
-        """The download is over."""
-        self._bar.stop()
+        """The download is over, well or not."""
+        self.bar.stop()
 
 
 def print_models(rows: "list[tuple[ModelCard, dict[str, Cost], bool]]") -> None:

@@ -4,15 +4,19 @@ import os
 import subprocess
 import sys
 import time
+from dataclasses import asdict
 
 import numpy as np
 import pytest
 import tiny
 import torch
+import typer.main
 from PIL import Image
 from skimage import data
 
+from lightsam.cli import app
 from lightsam.models import MODELS
+from lightsam_exporters.base import ExportOptions
 
 
 def test_help_does_not_import_anything_heavy():
@@ -32,6 +36,13 @@ def test_every_command_has_help_with_examples(lightsam, command):
     assert done.status == 0
     assert f"lightsam {command}" in done.stdout
     assert "Examples" in done.stdout
+
+
+def test_the_commands_defaults_are_those_of_the_code():
+    """They stand in the command too, which must not import the code for --help."""
+    options = asdict(ExportOptions())
+    parameters = {p.name: p.default for p in typer.main.get_command(app).commands["export"].params}
+    assert {name: parameters[name] for name in options} == options
 
 
 def test_version(lightsam):

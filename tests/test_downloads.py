@@ -12,8 +12,9 @@ from dataclasses import replace
 import pytest
 import tiny
 import torch
+from rich.console import Console
 
-from lightsam import downloads, load_model
+from lightsam import downloads, load_model, terminal
 from lightsam.downloads import checkpoint_path, download, expected_sha256, is_cached, verify
 from lightsam.errors import CheckpointError, LicenceError
 from lightsam.files import WriteError
@@ -114,6 +115,24 @@ def test_a_checkpoint_is_fetched_once(server, card_for, cache, way):
     assert download(card) == path
     assert len(server.requests) == 1
     assert left_over(cache) == {"weights.pt"}
+
+
+@pytest.mark.parametrize("way", ["full", "cut_once", "cut"])
+def test_the_bar_of_the_command_ends_at_the_size_of_the_file(card_for, monkeypatch, way):
+    """On a terminal, inside an export's bar; a second attempt begins anew, and a failure leaves no live display."""
+    console = Console(file=io.StringIO(), force_terminal=True)
+    monkeypatch.setattr(terminal, "err", console)
+    bar = terminal.DownloadBar()
+    with terminal.progress(1) as begin:
+        begin("loading")
+        if way == "cut":
+            with pytest.raises(CheckpointError, match="breaks off"):
+                download(card_for(way), bar)
+        else:
+            download(card_for(way), bar)
+            assert bar.bar.tasks[0].completed == bar.total == len(CONTENT)
+            assert "downloading" in console.file.getvalue()
+    assert not bar.bar.live.is_started
 
 
 def test_a_connection_that_breaks_once_is_tried_again(server, card_for):
@@ -244,6 +263,7 @@ def test_official_weights_are_loaded(published, tiny_model, weights):
 
 def test_the_weights_commands(published, lightsam, cache, server):
     published()
+    assert lightsam("weights", "verify").stdout == "no checkpoint is cached\n"
     assert "not cached" in lightsam("weights", "list").stdout
     done = lightsam("weights", "path", tiny.NAME)
     assert (done.status, done.stderr.splitlines()[-1]) == (
