@@ -2,13 +2,13 @@
 PYTHON ?= python3
 MODEL ?= mobile_sam
 WEIGHTS ?= auto
-PRECISION ?= float16
+PRECISION ?=
 OUTPUT ?= artifacts
 FLAGS ?=
 
 LIGHTSAM := .venv/bin/lightsam
-EXTRAS := coreml
-FORMATS := coreml
+EXTRAS := coreml,onnx,tflite,coreai
+FORMATS := coreml onnx tflite coreai
 
 .DEFAULT_GOAL := help
 .PHONY: help setup export $(addprefix export-,$(FORMATS)) parity test test-all lint format clean
@@ -25,12 +25,15 @@ setup: .venv/.ready  ## make .venv with everything in it
 	touch $@
 
 export: .venv/.ready  ## export MODEL to every format
-	$(LIGHTSAM) export $(MODEL) --to $(shell echo $(FORMATS) | tr ' ' ',') --precision $(PRECISION) --weights $(WEIGHTS) --output $(OUTPUT) --overwrite $(FLAGS)
+	$(LIGHTSAM) export $(MODEL) --to $(shell echo $(FORMATS) | tr ' ' ',') $(if $(PRECISION),--precision $(PRECISION)) --weights $(WEIGHTS) --output $(OUTPUT) --overwrite $(FLAGS)
 
 $(addprefix export-,$(FORMATS)): export-%: .venv/.ready
-	$(LIGHTSAM) export $(MODEL) --to $* --precision $(PRECISION) --weights $(WEIGHTS) --output $(OUTPUT) --overwrite $(FLAGS)
+	$(LIGHTSAM) export $(MODEL) --to $* $(if $(PRECISION),--precision $(PRECISION)) --weights $(WEIGHTS) --output $(OUTPUT) --overwrite $(FLAGS)
 
 export-coreml:  ## export MODEL to Core ML, and judge it
+export-onnx:  ## export MODEL to ONNX, and judge it
+export-tflite:  ## export MODEL to LiteRT (TFLite), and judge it
+export-coreai:  ## export MODEL to Core AI (experimental), and judge it
 
 parity: .venv/.ready  ## judge the exports of MODEL again
 	$(LIGHTSAM) parity $(OUTPUT)/$(MODEL) $(FLAGS)

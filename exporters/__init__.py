@@ -4,30 +4,42 @@ Installed as ``lightsam_exporters``; one module a format, with ``export`` and ``
 """
 
 from importlib import import_module
-from types import ModuleType
+from importlib.util import find_spec
+from typing import TYPE_CHECKING, cast
 
 from lightsam.errors import FormatUnavailableError, UsageError
 
-FORMATS = ("coreml",)
+if TYPE_CHECKING:
+    from .base import Format, Precision
+
+FORMATS = ("coreml", "onnx", "tflite", "coreai")
 """Every format is a module here and an extra of the same name."""
 
 
-def find_format(name: str) -> ModuleType:
+def _module(name: str) -> "Format":
+    if name not in FORMATS:
+        raise UsageError(f"there is no format {name!r}; the formats are: {', '.join(FORMATS)}")
+    return cast("Format", import_module(f".{name}", __package__))
+
+
+def default_precision(name: str) -> "Precision":
+    """What the format called ``name`` is exported in unless asked otherwise; its packages need not be installed.
+
+    Raises:
+        UsageError: if there is no such format.
+    """
+    return _module(name).PRECISIONS[0]
+
+
+def find_format(name: str) -> "Format":
     """The module of the format called ``name``.
 
     Raises:
         UsageError: if there is no such format.
         FormatUnavailableError: if its packages are not installed; the message has the line that installs them.
     """
-    if name not in FORMATS:
-        raise UsageError(f"there is no format {name!r}; the formats are: {', '.join(FORMATS)}")
-    module = import_module(f".{name}", __package__)
+    module = _module(name)
     for package in module.REQUIRES:
-        try:
-            import_module(package)
-        except ModuleNotFoundError as error:
-            # Only the package itself being absent means "not installed"; anything else is a fault to be seen.
-            if error.name != package:
-                raise
-            raise FormatUnavailableError.for_extra(name, package) from error
+        if find_spec(package) is None:
+            raise FormatUnavailableError.for_extra(name, package)
     return module

@@ -29,16 +29,26 @@ def export_name(format_name: str, precision: str) -> str:
     return f"{format_name}-{precision}"
 
 
+def external_data(path: Path) -> Path:
+    """Where the weights of a file lie that are too large to be inside."""
+    return path.with_name(f"{path.name}.data")
+
+
 def _files(path: Path) -> list[Path]:
-    return [path] if path.is_file() else sorted(file for file in path.rglob("*") if file.is_file())
+    """What belongs to an artifact: a file and its weights, or all files of a folder, in the order of their names."""
+    if path.is_dir():
+        return sorted(file for file in path.rglob("*") if file.is_file())
+    return [file for file in (path, external_data(path)) if file.is_file()]
 
 
 def sha256(path: Path) -> str:
-    """Digest of a file, or of a folder: of every file's relative name and content, in the order of the names."""
+    """Digest of a file; of a folder, or a file with external data: of every file's name and content."""
     digest = hashlib.sha256()
-    for file in _files(path):
-        if path.is_dir():
-            digest.update(f"{file.relative_to(path).as_posix()}\n{file.stat().st_size}\n".encode())
+    files = _files(path)
+    origin = path if path.is_dir() else path.parent
+    for file in files:
+        if path.is_dir() or len(files) > 1:
+            digest.update(f"{file.relative_to(origin).as_posix()}\n{file.stat().st_size}\n".encode())
         with file.open("rb") as content:
             while block := content.read(1 << 20):
                 digest.update(block)
@@ -46,8 +56,16 @@ def sha256(path: Path) -> str:
 
 
 def size_bytes(path: Path) -> int:
-    """Size of a file, or of all files of a folder."""
+    """Size of a file with its external data, or of all files of a folder."""
     return sum(file.stat().st_size for file in _files(path))
+
+
+def copy(source: Path, folder: Path) -> None:
+    """Copy an artifact into a folder, under its own name."""
+    if source.is_dir():
+        shutil.copytree(source, folder / source.name)
+    for file in [] if source.is_dir() else _files(source):
+        shutil.copy2(file, folder / file.name)
 
 
 @contextmanager

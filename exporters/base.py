@@ -1,19 +1,21 @@
-"""What every format shares: options, provenance, and what a loaded file is."""
+"""What every format shares: what a format is, options, provenance, and what a loaded file is."""
 
 import hashlib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Literal, get_args
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import Any, Literal, Protocol, get_args
 
 from lightsam import __version__
 from lightsam.checkpoints import Weights
 from lightsam.errors import ContractError, UsageError
 from lightsam.models import ModelCard
-from lightsam.stages import CONTRACT_VERSION, POINT_SLOTS, STAGE_NAMES, Arrays, Runner
+from lightsam.stages import CONTRACT_VERSION, POINT_SLOTS, STAGE_NAMES, Arrays, Runner, Stage
 
 Precision = Literal["float32", "float16"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 ImageInput = Literal["image", "tensor"]
+ImageLayout = Literal["nchw", "nhwc"]
 
 
 @dataclass(frozen=True)
@@ -28,12 +30,100 @@ class ExportOptions:
     image_input: ImageInput = "image"
     """Core ML: "image" takes an 8-bit RGB image (a CVPixelBuffer), "tensor" a float MLMultiArray."""
 
+    opset: int = 20
+    """ONNX: version of the operator set."""
+    with_masks: bool = False
+    """ONNX: let the decoder bring the masks to the picture's size too, as SAM's published one does."""
+    image_layout: ImageLayout = "nchw"
+    """LiteRT: "nhwc" takes the picture with its channels last, as Android's cameras give it."""
+
     def __post_init__(self) -> None:
-        for name, allowed in (("precision", PRECISIONS), ("image_input", get_args(ImageInput))):
+        for name, allowed in (
+            ("precision", PRECISIONS),
+            ("image_input", get_args(ImageInput)),
+            ("image_layout", get_args(ImageLayout)),
+        ):
             if getattr(self, name) not in allowed:
                 raise UsageError(f"there is no {name} {getattr(self, name)!r}; choose from: {', '.join(allowed)}")
         if not 2 <= self.point_slots <= 256:
             raise UsageError(f"a decoder has 2 to 256 point slots (a box alone takes two), not {self.point_slots}")
+
+    def changed(self) -> list[str]:
+        """Names of the options that are not at their default, the precision aside."""
+        return [f.name for f in fields(self) if f.name != "precision" and getattr(self, f.name) != f.default]
+
+    def recorded(self, names: Sequence[str]) -> dict[str, Any]:
+        """The precision and the options of these names: those that change a format's files."""
+        return {name: getattr(self, name) for name in ("precision", *names)}
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How a file is run; each format takes what concerns it."""
+
+    compute_units: str = "ALL"
+    """Core ML, on macOS."""
+    numerics: str = "declared"
+    """The evaluator of ML Programs, where Core ML is not; see `mil.NUMERICS`."""
+
+
+class Format(Protocol):
+    """What a module of a format has."""
+
+    NAME: str
+    REQUIRES: tuple[str, ...]
+    """Packages that it imports."""
+    PRECISIONS: tuple[Precision, ...]
+    """Those that it can be had in; the first is the default."""
+    OPTIONS: tuple[str, ...]
+    """Names of the options that change its files, besides the precision."""
+    DYNAMIC_PROMPTS: bool
+    """Whether a decoder takes any number of prompts and points in one call."""
+
+    def file_name(self, stage: str) -> str:
+        """Name of the file that holds a stage; a format that keeps both in one file gives one name."""
+
+    def check_options(self, options: ExportOptions) -> None:
+        """Refuse what this format cannot do, before any work.
+
+        Raises:
+            UsageError: saying what can be chosen.
+        """
+
+    def interface(self, stage: Stage, options: ExportOptions) -> Stage:
+        """The stage with its specs as the file has them: dtypes, layout, dynamic axes."""
+
+    def export(self, stages: Sequence[Stage], path: Path, options: ExportOptions, provenance: "Provenance") -> None:
+        """Convert the stages of one file, as the contract has them, and save it.
+
+        Raises:
+            ExportError: with the converter's own message.
+        """
+
+    def load(self, path: Path, stage: str, how: RunOptions) -> "LoadedStage":
+        """Read a stage back, to be run with the inputs and outputs of the contract.
+
+        Raises:
+            ContractError: if the file is damaged, or was not exported by lightsam.
+            UsageError: for a way to run that does not exist.
+        """
+
+
+def static_shapes(stage: Stage) -> Stage:
+    """The stage for a format without dynamic axes."""
+    return replace(
+        stage,
+        inputs=tuple(replace(spec, dynamic={}) for spec in stage.inputs),
+        outputs=tuple(replace(spec, dynamic={}) for spec in stage.outputs),
+    )
+
+
+def first_line(error: BaseException) -> str:
+    """What a library's exception says, in one line."""
+    return next((line.strip() for line in str(error).splitlines() if line.strip()), type(error).__name__)
+
+
+_DYNAMIC = "dynamic"
 
 
 @dataclass(frozen=True)
@@ -42,7 +132,8 @@ class Provenance:
 
     model: str
     image_size: int
-    point_slots: int
+    point_slots: int | None
+    """Prompt slots of a decoder with static shapes; None for a dynamic one."""
     licence: str
     licence_url: str
     commercial_use: bool
@@ -56,7 +147,7 @@ class Provenance:
     lightsam_version: str = __version__
 
     @classmethod
-    def of(cls, card: ModelCard, image_size: int, point_slots: int, weights: Weights) -> "Provenance":
+    def of(cls, card: ModelCard, image_size: int, point_slots: int | None, weights: Weights) -> "Provenance":
         return cls(
             model=card.name,
             image_size=image_size,
@@ -83,6 +174,11 @@ class Provenance:
         return f"{self.licence} ({self.licence_url})" + ("" if self.commercial_use else ", non-commercial use only")
 
     @property
+    def author(self) -> str:
+        """Who made it, in one line."""
+        return f"{self.source}; exported by lightsam {self.lightsam_version}"
+
+    @property
     def headline(self) -> str:
         """One line for a model viewer."""
         warning = "" if self.trained else " UNTRAINED: seeded random weights, for testing the conversion only."
@@ -93,6 +189,8 @@ class Provenance:
         facts = {
             key: str(value).lower() if isinstance(value, bool) else str(value) for key, value in asdict(self).items()
         }
+        if self.point_slots is None:
+            facts["point_slots"] = _DYNAMIC
         return {**facts, "pairing_id": self.pairing_id}
 
     @classmethod
@@ -104,7 +202,8 @@ class Provenance:
         """
         try:
             facts: dict[str, Any] = {name: metadata[name] for name in cls.__dataclass_fields__}
-            facts.update(image_size=int(facts["image_size"]), point_slots=int(facts["point_slots"]))
+            slots = facts["point_slots"]
+            facts.update(image_size=int(facts["image_size"]), point_slots=None if slots == _DYNAMIC else int(slots))
             facts.update({name: facts[name] == "true" for name in ("trained", "commercial_use")})
             provenance = cls(**facts)
             if metadata["pairing_id"] != provenance.pairing_id:

@@ -6,15 +6,13 @@ Limits: static shapes; one prompt a call. coremltools 9.0 says that it is tested
 ones is what the parity judge is for.
 """
 
-import contextlib
-import io
 import logging
 import platform
 import sys
-import warnings
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import numpy as np
 import torch
@@ -22,7 +20,8 @@ import torch
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.stages import Arrays, Stage, TensorSpec
 
-from .base import ExportOptions, LoadedStage, Provenance
+from .base import ExportOptions, LoadedStage, Precision, Provenance, RunOptions, first_line, static_shapes
+from .noise import import_quietly, kept_off_the_terminal
 
 if TYPE_CHECKING:
     from .mil.program import SavedProgram
@@ -31,10 +30,14 @@ logging.getLogger("coremltools").setLevel(logging.ERROR)
 
 NAME = "coreml"
 REQUIRES = ("coremltools",)
-SUFFIX = ".mlpackage"
+PRECISIONS: tuple[Precision, ...] = ("float16", "float32")
+OPTIONS = ("point_slots", "minimum_deployment_target", "image_input")
+DYNAMIC_PROMPTS = False
 
 OLDEST_TARGET = "iOS16"
 """The first whose programs take and return float16 arrays."""
+_IMAGE = "image"
+"""dtype of a picture that is taken as an 8-bit image."""
 COMPUTE_UNITS = ("ALL", "CPU_AND_GPU", "CPU_AND_NE", "CPU_ONLY")
 
 # coremltools merges a norm's scale and shift into a batch_norm of variance 1, whose epsilon of 1e-5 then shrinks every
@@ -44,10 +47,14 @@ _LEFT_OUT_PASSES = ("common::fuse_elementwise_to_batchnorm",)
 
 def deployment_targets() -> list[str]:
     """Names of the minimum deployment targets that the installed coremltools knows, oldest first."""
-    import coremltools
-
+    coremltools = import_quietly("coremltools")
     names = [target.name for target in coremltools.target]
     return names[names.index(OLDEST_TARGET) :]
+
+
+def file_name(stage: str) -> str:
+    """Every stage has a package of its own."""
+    return f"{stage}.mlpackage"
 
 
 def check_options(options: ExportOptions) -> None:
@@ -64,23 +71,38 @@ def check_options(options: ExportOptions) -> None:
         )
 
 
-def export(stage: Stage, path: Path, options: ExportOptions, provenance: Provenance) -> None:
-    """Convert ``stage`` and save it as the package ``path``.
+def interface(stage: Stage, options: ExportOptions) -> Stage:
+    """Static shapes; embeddings pass between the stages in their own precision, the picture as an image or an array."""
+
+    def adapt(spec: TensorSpec) -> TensorSpec:
+        if spec.name == "image" and options.image_input == "image":
+            return replace(spec, dtype=_IMAGE)
+        if spec.name == "image_embeddings":
+            return replace(spec, dtype=options.precision)
+        return spec
+
+    stage = static_shapes(stage)
+    return replace(stage, inputs=tuple(map(adapt, stage.inputs)), outputs=tuple(map(adapt, stage.outputs)))
+
+
+def export(stages: Sequence[Stage], path: Path, options: ExportOptions, provenance: Provenance) -> None:
+    """Convert a stage and save it as the package ``path``.
 
     Raises:
         ExportError: with the converter's own message.
     """
-    import coremltools
-
+    coremltools = import_quietly("coremltools")
+    (stage,) = stages
     folded = stage.folded()
+    specs = interface(stage, options)
     float16 = options.precision == "float16"
-    with _quiet() as noise:
-        try:
+    try:
+        with kept_off_the_terminal(NAME):
             graph = torch.export.export(folded.module, folded.example_tensors(), strict=False).run_decompositions({})
             package = coremltools.convert(
                 graph,
-                inputs=[_input_type(spec, options) for spec in stage.inputs],
-                outputs=[coremltools.TensorType(name=s.name, dtype=_dtype(s, options)) for s in stage.outputs],
+                inputs=[_input_type(spec) for spec in specs.inputs],
+                outputs=[coremltools.TensorType(name=s.name, dtype=np.dtype(s.dtype).type) for s in specs.outputs],
                 convert_to="mlprogram",
                 minimum_deployment_target=coremltools.target[options.minimum_deployment_target],
                 compute_precision=(
@@ -93,31 +115,27 @@ def export(stage: Stage, path: Path, options: ExportOptions, provenance: Provena
             )
             _describe(package, stage, options, provenance)
             package.save(str(path))
-        # coremltools raises whatever its passes raise, up to AssertionError.
-        except Exception as error:
-            reason = next(iter(str(error).splitlines()), type(error).__name__)
-            raise ExportError(
-                f"coremltools could not convert or save the {stage.name} of {provenance.model}: {reason}"
-            ) from error
-        finally:
-            logging.getLogger("lightsam.coreml").debug("converter output: %s", noise.getvalue())
+    # coremltools raises whatever its passes raise, up to AssertionError.
+    except Exception as error:
+        raise ExportError(
+            f"coremltools could not convert or save the {stage.name} of {provenance.model}: {first_line(error)}"
+        ) from error
 
 
-def load(path: Path, *, compute_units: str = "ALL", numerics: Any = "declared") -> LoadedStage:
+def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
     """Read a package back: by Core ML on macOS, elsewhere by the evaluator.
-
-    Args:
-        compute_units: Core ML's, on macOS.
-        numerics: the evaluator's, elsewhere; see `mil.NUMERICS`.
 
     Raises:
         ContractError: if the package is damaged, or was not exported by lightsam.
         UsageError: for compute units or numerics that do not exist.
     """
-    from .mil import NUMERICS, Evaluator
+    from .mil import NUMERICS, Evaluator, Numerics
     from .mil.program import read_program
 
-    for name, value, allowed in (("compute units", compute_units, COMPUTE_UNITS), ("numerics", numerics, NUMERICS)):
+    for name, value, allowed in (
+        ("compute units", how.compute_units, COMPUTE_UNITS),
+        ("numerics", how.numerics, NUMERICS),
+    ):
         if value not in allowed:
             raise UsageError(f"there are no {name} {value!r}; choose from: {', '.join(allowed)}")
     program = read_program(path)
@@ -128,14 +146,14 @@ def load(path: Path, *, compute_units: str = "ALL", numerics: Any = "declared") 
         feature.name for feature in specification.description.input if feature.type.WhichOneof("Type") == "imageType"
     }
     if sys.platform == "darwin":
-        run, judge = _core_ml(path, compute_units, image_inputs)
+        run, judge = _core_ml(path, how.compute_units, image_inputs)
     else:
-        evaluator = Evaluator(program, numerics)
+        evaluator = Evaluator(program, cast(Numerics, how.numerics))
 
         def run(inputs: Mapping[str, np.ndarray]) -> Arrays:
             return evaluator({name: _pixels(a) if name in image_inputs else a for name, a in inputs.items()})
 
-        judge = f"lightsam evaluator, {numerics} numerics"
+        judge = f"lightsam evaluator, {how.numerics} numerics"
     return LoadedStage(metadata.get("stage", ""), run, provenance, judge)
 
 
@@ -153,8 +171,9 @@ def _check_interface(path: Path, program: "SavedProgram") -> None:
 
 def _core_ml(path: Path, compute_units: str, image_inputs: set[str]) -> tuple[Any, str]:
     """Core ML itself; not reachable off macOS."""
-    import coremltools
     from PIL import Image
+
+    coremltools = import_quietly("coremltools")
 
     model = coremltools.models.MLModel(str(path), compute_units=coremltools.ComputeUnit[compute_units])
     dtypes = {
@@ -181,22 +200,15 @@ def _pixels(image: np.ndarray) -> np.ndarray:
     return np.rint(image).clip(0, 255).astype(np.float32)
 
 
-def _dtype(spec: TensorSpec, options: ExportOptions) -> type:
-    """Embeddings pass between the stages in the precision of the stages; prompts and answers are float32."""
-    return np.float16 if spec.name == "image_embeddings" and options.precision == "float16" else np.float32
-
-
-def _input_type(spec: TensorSpec, options: ExportOptions) -> Any:
-    import coremltools
-
-    if spec.name == "image" and options.image_input == "image":
+def _input_type(spec: TensorSpec) -> Any:
+    coremltools = import_quietly("coremltools")
+    if spec.dtype == _IMAGE:
         return coremltools.ImageType(name=spec.name, shape=spec.shape, color_layout=coremltools.colorlayout.RGB)
-    return coremltools.TensorType(name=spec.name, shape=spec.shape, dtype=_dtype(spec, options))
+    return coremltools.TensorType(name=spec.name, shape=spec.shape, dtype=np.dtype(spec.dtype).type)
 
 
 def _pipeline() -> Any:
-    import coremltools
-
+    coremltools = import_quietly("coremltools")
     pipeline = coremltools.PassPipeline.DEFAULT
     pipeline.remove_passes(_LEFT_OUT_PASSES)
     return pipeline
@@ -238,16 +250,7 @@ def _describe(package: Any, stage: Stage, options: ExportOptions, provenance: Pr
     for spec in stage.outputs:
         package.output_description[spec.name] = spec.meaning
     package.short_description = f"{provenance.headline} Stage: {stage.name}, {options.precision}."
-    package.author = f"{provenance.source}; exported by lightsam {provenance.lightsam_version}"
+    package.author = provenance.author
     package.license = provenance.licence_line
     package.version = provenance.contract_version
     package.user_defined_metadata.update({**provenance.metadata(), "stage": stage.name, "precision": options.precision})
-
-
-@contextlib.contextmanager
-def _quiet() -> Iterator[io.StringIO]:
-    """Keep the converter's progress bars and warnings off the terminal; they go to the debug log."""
-    noise = io.StringIO()
-    with warnings.catch_warnings(), contextlib.redirect_stderr(noise), contextlib.redirect_stdout(noise):
-        warnings.simplefilter("ignore")
-        yield noise

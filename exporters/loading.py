@@ -10,7 +10,9 @@ from lightsam.stages import STAGE_NAMES
 
 from . import find_format, manifest
 from .artifacts import sha256
-from .base import LoadedStage, check_pair
+from .base import LoadedStage, RunOptions, check_pair
+
+_DEFAULT = RunOptions()
 
 
 @dataclass(frozen=True)
@@ -45,11 +47,8 @@ class Export:
                 lines.append(f"{stage}: {path} has changed since it was exported (its sha256 is another)")
         return lines
 
-    def load(self, stage: str, **how: str) -> LoadedStage | None:
+    def load(self, stage: str, how: RunOptions = _DEFAULT) -> LoadedStage | None:
         """Read a stage back; None if it was not exported.
-
-        Args:
-            how: ``compute_units`` and ``numerics``, as the format's ``load`` takes them.
 
         Raises:
             ContractError: if the file is damaged or is another stage.
@@ -57,7 +56,7 @@ class Export:
         path = self.path(stage)
         if path is None:
             return None
-        loaded: LoadedStage = find_format(self.format_name).load(path, **how)
+        loaded = find_format(self.format_name).load(path, stage, how)
         if loaded.stage != stage:
             raise ContractError(f"{path} is listed as the {stage} and says of itself that it is the {loaded.stage}")
         return loaded
@@ -72,28 +71,34 @@ def exports(folder: Path) -> list[Export]:
     return [Export(folder, name, entry) for name, entry in manifest.read(folder)["exports"].items()]
 
 
-def find_export(folder: Path, format_name: str | None = None, precision: str | None = None) -> Export:
-    """The one export that is asked for; the first when nothing is.
+def find_exports(folder: Path, format_name: str | None = None, precision: str | None = None) -> list[Export]:
+    """Every export that is asked for, all when nothing is; at least one.
 
     Raises:
         ContractError: if there is no manifest.
         UsageError: if there is no such export; the message lists those that there are.
     """
     there = exports(folder)
-    for export in there:
-        if format_name in (None, export.format_name) and precision in (None, export.precision):
-            return export
-    wanted = " ".join(filter(None, (format_name, precision))) or "any"
-    raise UsageError(f"{folder} holds no {wanted} export; it holds: {', '.join(e.name for e in there) or 'nothing'}")
+    found = [e for e in there if format_name in (None, e.format_name) and precision in (None, e.precision)]
+    if not found:
+        wanted = " ".join(filter(None, (format_name, precision))) or "any"
+        names = ", ".join(export.name for export in there) or "nothing"
+        raise UsageError(f"{folder} holds no {wanted} export; it holds: {names}")
+    return found
 
 
-def load_pair(export: Export, **how: str) -> tuple[LoadedStage, LoadedStage]:
+def find_export(folder: Path, format_name: str | None = None, precision: str | None = None) -> Export:
+    """The first of `find_exports`."""
+    return find_exports(folder, format_name, precision)[0]
+
+
+def load_pair(export: Export, how: RunOptions = _DEFAULT) -> tuple[LoadedStage, LoadedStage]:
     """Both stages of an export, checked to belong together.
 
     Raises:
         ContractError: if one is missing or damaged, or they are not a pair.
     """
-    encoder, decoder = (export.load(stage, **how) for stage in STAGE_NAMES)
+    encoder, decoder = (export.load(stage, how) for stage in STAGE_NAMES)
     for name, loaded in zip(STAGE_NAMES, (encoder, decoder), strict=True):
         if loaded is None:
             raise ContractError(f"{export.folder} holds no {name} of {export.name}: export it with --stage {name}")
@@ -104,7 +109,7 @@ def load_pair(export: Export, **how: str) -> tuple[LoadedStage, LoadedStage]:
 
 
 def load_predictor(
-    folder: str | Path, *, format_name: str | None = None, precision: str | None = None, **how: str
+    folder: str | Path, *, format_name: str | None = None, precision: str | None = None, how: RunOptions = _DEFAULT
 ) -> Predictor:
     """Answer prompts with exported files.
 
@@ -112,11 +117,11 @@ def load_predictor(
         folder: with the manifest, such as ``artifacts/mobile_sam``.
         format_name: such as "coreml"; None for the first that there is.
         precision: likewise.
-        how: ``compute_units`` (Core ML on macOS) and ``numerics`` (the evaluator elsewhere).
+        how: compute units, numerics.
 
     Raises:
         ContractError: if there is no manifest, or a file is damaged or not the other's pair.
         UsageError: if there is no such export.
     """
-    encoder, decoder = load_pair(find_export(Path(folder), format_name, precision), **how)
+    encoder, decoder = load_pair(find_export(Path(folder), format_name, precision), how)
     return Predictor(encoder, decoder, encoder.provenance.image_size, decoder.provenance.point_slots)

@@ -11,13 +11,13 @@ from typing import Any
 
 from lightsam.errors import ContractError
 from lightsam.files import replacing
-from lightsam.stages import CONTRACT_VERSION, Stages, TensorSpec
+from lightsam.stages import CONTRACT_VERSION, Stage, Stages, TensorSpec
 
 from .artifacts import sha256, size_bytes
-from .base import ExportOptions, Provenance
+from .base import ExportOptions, Format, Provenance
 from .parity import ParityReport
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when a field changes its name or meaning."""
 FILE_NAME = "manifest.json"
 _TOOLS = ("lightsam", "torch", "numpy", "pillow")
@@ -47,8 +47,7 @@ def add(
     folder: Path,
     name: str,
     *,
-    format_name: str,
-    requires: tuple[str, ...],
+    backend: Format,
     options: ExportOptions,
     provenance: Provenance,
     stages: Stages,
@@ -59,7 +58,6 @@ def add(
 
     Args:
         name: of the entry, which is also that of the export's folder.
-        requires: packages whose versions belong in the entry besides lightsam's own.
         paths: of the stages' files, in the model's folder.
 
     Raises:
@@ -72,16 +70,10 @@ def add(
         for key, value in asdict(provenance).items()
         if key in ("model", "image_size", "licence", "licence_url", "commercial_use", "paper", "source")
     }
-    manifest["contract"] = {
-        "version": CONTRACT_VERSION,
-        "stages": {
-            stage.name: {"inputs": [_spec(s) for s in stage.inputs], "outputs": [_spec(s) for s in stage.outputs]}
-            for stage in stages
-        },
-    }
+    manifest["contract_version"] = CONTRACT_VERSION
     manifest["exports"][name] = {
-        "format": format_name,
-        "options": asdict(options),
+        "format": backend.NAME,
+        "options": options.recorded(backend.OPTIONS),
         "weights": {
             "name": provenance.weights,
             "sha256": provenance.weights_sha256,
@@ -89,12 +81,13 @@ def add(
             "trained": provenance.trained,
         },
         "pairing_id": provenance.pairing_id,
-        "tools": _versions(*_TOOLS, *requires),
+        "tools": _versions(*_TOOLS, *backend.REQUIRES),
         "files": {
             stage: {
                 "path": path.relative_to(folder).as_posix(),
                 "sha256": sha256(path),
                 "size_bytes": size_bytes(path),
+                **_interface(backend.interface(stages[stage], options)),
             }
             for stage, path in paths.items()
         },
@@ -104,8 +97,13 @@ def add(
         path.write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n")
 
 
+def _interface(stage: Stage) -> dict[str, Any]:
+    return {"inputs": [_spec(spec) for spec in stage.inputs], "outputs": [_spec(spec) for spec in stage.outputs]}
+
+
 def _spec(spec: TensorSpec) -> dict[str, Any]:
-    return {"name": spec.name, "shape": list(spec.shape), "dtype": spec.dtype, "meaning": spec.meaning}
+    shape = [spec.dynamic.get(axis, side) for axis, side in enumerate(spec.shape)]
+    return {"name": spec.name, "shape": shape, "dtype": spec.dtype, "meaning": spec.meaning}
 
 
 def _versions(*packages: str) -> dict[str, str]:

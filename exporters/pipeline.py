@@ -1,21 +1,27 @@
 """One export from beginning to end: weights, files, judgement, manifest."""
 
-import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import groupby
 from pathlib import Path
 
-from lightsam.checkpoints import load_model
-from lightsam.downloads import ProgressBar
-from lightsam.errors import ArtifactExistsError, CheckpointError, ParityError, UsageError
-from lightsam.modeling.sam import Sam
+from lightsam.errors import (
+    ArtifactExistsError,
+    CheckpointError,
+    FormatUnavailableError,
+    LicenceError,
+    LightSamError,
+    ParityError,
+    UsageError,
+)
 from lightsam.models import find_model
-from lightsam.stages import STAGE_NAMES, Stages, split
+from lightsam.stages import STAGE_NAMES
 
 from . import artifacts, find_format, manifest
-from .base import ExportOptions, LoadedStage, Provenance, check_pair
+from .base import ExportOptions, Format, LoadedStage, Provenance, RunOptions, check_pair
 from .loading import Export
-from .parity import GATES, ParityReport, Trial, judge
+from .parity import GATES, ParityReport, judge
+from .reference import Reference, References
 
 OnStep = Callable[[str], None]
 """Told what begins, in a few words."""
@@ -52,7 +58,7 @@ class ExportRequest:
     @property
     def steps(self) -> int:
         """How often `export` reports a step."""
-        return 4 + len(self.stages)
+        return 4 + len(self.stages)  # a format with one file for both stages has one less
 
 
 class RejectedError(ParityError):
@@ -64,7 +70,7 @@ class RejectedError(ParityError):
 
 
 def export(
-    request: ExportRequest, on_step: OnStep = lambda _: None, progress: ProgressBar | None = None
+    request: ExportRequest, on_step: OnStep = lambda _: None, references: References | None = None
 ) -> tuple[Path, ParityReport]:
     """Export a model.
 
@@ -75,6 +81,10 @@ def export(
     5. Move them into place and write the manifest.
 
     An export that fails the judge is put beside, as ``<name>.rejected``, to be looked at; what was good before stays.
+
+    Args:
+        on_step: told what begins.
+        references: models that were loaded already, for several exports of one model.
 
     Returns:
         The model's folder and what the judge found.
@@ -91,46 +101,43 @@ def export(
     card = find_model(request.model)
     size = card.resolve_image_size(request.image_size)
     backend = find_format(request.format_name)
-    backend.check_options(request.options)
+    _check_request(request, backend)
+    options = ExportOptions(**request.options.recorded(backend.OPTIONS))  # what concerns other formats is not ours
     folder = artifacts.model_folder(request.output, card, size)
     final = folder / request.name
     with artifacts.exclusive(folder):
         for stage in request.stages:
-            target = final / f"{stage}{backend.SUFFIX}"
+            target = final / backend.file_name(stage)
             if target.exists() and not request.overwrite:
                 raise ArtifactExistsError(f"{target} is there already: give --overwrite to replace it")
         # 2
         on_step(f"loading {card.title}, {request.weights} weights")
-        model = load_model(
-            request.model,
-            weights=request.weights,
-            image_size=size,
-            accept_license=request.accept_license,
-            progress=progress,
-        )
-        assert model.weights is not None  # load_model sets it
-        stages = split(model, point_slots=request.options.point_slots)
-        artifacts.require_space(folder, _WORKING_COPIES * sum(p.nbytes for p in model.parameters()))
+        references = references or References()
+        reference = references.load(request.model, request.weights, size, request.accept_license)
+        artifacts.require_space(folder, _WORKING_COPIES * reference.size_bytes)
         on_step("checking the stage contract")
+        stages = reference.stages(options)
         for stage in request.stages:
             stages[stage].check()
-        provenance = Provenance.of(card, size, request.options.point_slots, model.weights)
+        slots = None if backend.DYNAMIC_PROMPTS else options.point_slots
+        provenance = Provenance.of(card, size, slots, reference.weights)
         with artifacts.staging(folder) as temporary:
             # 3
             staged = temporary / request.name
             staged.mkdir()
             for other in set(STAGE_NAMES) - set(request.stages):
-                kept = final / f"{other}{backend.SUFFIX}"
+                kept = final / backend.file_name(other)
                 if kept.exists():
-                    _copy(kept, staged / kept.name)
-            for stage in request.stages:
-                on_step(f"converting the {stage} to {request.format_name}, {request.options.precision}")
-                backend.export(stages[stage], staged / f"{stage}{backend.SUFFIX}", request.options, provenance)
+                    artifacts.copy(kept, staged)
+            for file_name, group in groupby(request.stages, backend.file_name):
+                names = list(group)
+                on_step(f"converting the {' and '.join(names)} to {request.format_name}, {options.precision}")
+                backend.export([stages[n] for n in names], staged / file_name, options, provenance)
             # 4
-            on_step("reading the files back and comparing with PyTorch")
-            paths = {name: path for name in STAGE_NAMES if (path := staged / f"{name}{backend.SUFFIX}").exists()}
-            loaded = {name: backend.load(path) for name, path in paths.items()}
-            report = _judge_pair(stages, loaded, request.format_name, request.options)
+            on_step(f"reading the {request.format_name} files back and comparing with PyTorch")
+            paths = {name: path for name in STAGE_NAMES if (path := staged / backend.file_name(name)).exists()}
+            loaded = {name: backend.load(path, name, RunOptions()) for name, path in paths.items()}
+            report = _judge_pair(reference, loaded, request.format_name, options)
             # 5
             if not report.passed:
                 rejected = folder / f"{request.name}.rejected"
@@ -141,9 +148,8 @@ def export(
             manifest.add(
                 folder,
                 request.name,
-                format_name=request.format_name,
-                requires=backend.REQUIRES,
-                options=request.options,
+                backend=backend,
+                options=options,
                 provenance=provenance,
                 stages=stages,
                 paths={name: final / path.name for name, path in paths.items()},
@@ -152,9 +158,85 @@ def export(
     return folder, report
 
 
+def _check_request(request: ExportRequest, backend: Format) -> None:
+    backend.check_options(request.options)
+    if request.options.precision not in backend.PRECISIONS:
+        raise UsageError(
+            f"{backend.NAME} cannot be had in {request.options.precision}; choose from: {', '.join(backend.PRECISIONS)}"
+        )
+    whole = len({backend.file_name(stage) for stage in STAGE_NAMES}) == 1
+    if whole and set(request.stages) != set(STAGE_NAMES):
+        raise UsageError(f"{backend.NAME} keeps both stages in one file: leave out --stage {request.stages[0]}")
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one export of several."""
+
+    request: ExportRequest
+    folder: Path | None = None
+    report: ParityReport | None = None
+    error: LightSamError | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its files; 0 if there are none."""
+        return 0 if self.folder is None else artifacts.size_bytes(self.folder / self.request.name)
+
+
+def export_each(
+    requests: Sequence[ExportRequest],
+    on_step: OnStep = lambda _: None,
+    references: References | None = None,
+    on_outcome: Callable[[Outcome], None] = lambda _: None,
+) -> list[Outcome]:
+    """Export one model to several formats; one that fails does not keep the others from running.
+
+    The weights are loaded and the reference's answers computed once.
+
+    Raises:
+        UsageError: for a model, a format or a size that does not exist, or an option that no format of these has.
+        CheckpointError: for weights that cannot be had or do not fit.
+    """
+    references = references or References()
+    _check_together(requests)
+    outcomes = []
+    for request in requests:
+        try:
+            folder, report = export(request, on_step, references)
+            outcome = Outcome(request, folder, report)
+        except RejectedError as error:
+            outcome = Outcome(request, report=error.report, error=error)
+        except (CheckpointError, LicenceError):  # no other format would fare better
+            raise
+        except LightSamError as error:
+            outcome = Outcome(request, error=error)
+        outcomes.append(outcome)
+        on_outcome(outcome)
+    return outcomes
+
+
+def _check_together(requests: Sequence[ExportRequest]) -> None:
+    """Refuse what is wrong for every format before any work."""
+    known: set[str] = set()
+    for request in requests:
+        find_model(request.model).resolve_image_size(request.image_size)
+        try:
+            known |= set(find_format(request.format_name).OPTIONS)
+        except FormatUnavailableError:  # reported when its turn comes
+            known |= set(request.options.changed())
+    names = [request.format_name for request in requests]
+    twice = {name for name in names if names.count(name) > 1}
+    if twice:
+        raise UsageError(f"the format {min(twice)} is there more than once")
+    for option in requests[0].options.changed() if requests else []:
+        if option not in known:
+            raise UsageError(f"--{option.replace('_', '-')} changes nothing in {', '.join(names)}: leave it out")
+
+
 def _judge_pair(
-    stages: Stages,
-    loaded: dict[str, LoadedStage | None],
+    reference: Reference,
+    loaded: Mapping[str, LoadedStage | None],
     format_name: str,
     options: ExportOptions,
     other_failures: Sequence[str] = (),
@@ -163,14 +245,7 @@ def _judge_pair(
     encoder, decoder = (loaded.get(name) for name in STAGE_NAMES)
     if encoder is not None and decoder is not None:
         check_pair(encoder, decoder)
-    return judge(Trial.default(stages), encoder, decoder, GATES[format_name, options.precision], other_failures)
-
-
-def _copy(source: Path, target: Path) -> None:
-    if source.is_dir():
-        shutil.copytree(source, target)
-    else:
-        shutil.copy2(source, target)
+    return judge(reference.trial(options), encoder, decoder, GATES[format_name, options.precision], other_failures)
 
 
 def rejudge(
@@ -178,38 +253,34 @@ def rejudge(
     weights: str | None = None,
     on_step: OnStep = lambda _: None,
     on_report: Callable[[Export, ParityReport], None] = lambda *_: None,
-    **how: str,
+    how: RunOptions = RunOptions(),  # noqa: B008  # it is frozen
 ) -> list[tuple[Export, ParityReport]]:
     """Judge exports that lie in a folder: that the files are those of the manifest, and that they answer as PyTorch.
 
     Args:
         found: exports of one folder.
         weights: as for an export; None takes those that the manifest names.
-        how: ``compute_units`` and ``numerics``, as the formats' ``load`` takes them.
+        how: compute units, numerics.
 
     Raises:
         CheckpointError: if the weights that the files were made from cannot be had.
         ContractError: if a file is too damaged to be read at all.
     """
     reports = []
-    models: dict[tuple[str, int, str], Sam] = {}
+    references = References()
     for entry in found:
         on_step(f"comparing {entry.name} with PyTorch")
         facts = manifest.read(entry.folder)["model"]
         options = ExportOptions(**entry.entry["options"])
-        key = (facts["model"], facts["image_size"], weights or _source_of(entry))
-        if key not in models:
-            # Whoever has the files accepted the licence of their weights.
-            models[key] = load_model(key[0], image_size=key[1], weights=key[2], accept_license=True)
-        model = models[key]
-        assert model.weights is not None  # load_model sets it
-        if model.weights.sha256 != entry.entry["weights"]["sha256"]:
+        # Whoever has the files accepted the licence of their weights.
+        reference = references.load(facts["model"], weights or _source_of(entry), facts["image_size"], True)
+        made_from = entry.entry["weights"]["sha256"]
+        if reference.weights.sha256 != made_from:
             raise CheckpointError(
-                f"{entry.name} was made from weights {entry.entry['weights']['sha256'][:12]}..., and these "
-                f"({model.weights.name}) are {model.weights.sha256[:12]}...: give --weights the right checkpoint"
+                f"{entry.name} was made from weights {made_from[:12]}..., and these ({reference.weights.name}) are "
+                f"{reference.weights.sha256[:12]}...: give --weights the right checkpoint"
             )
-        stages = split(model, point_slots=options.point_slots)
-        report = _rejudge_one(entry, stages, options, **how)
+        report = _rejudge_one(entry, reference, options, how)
         reports.append((entry, report))
         on_report(entry, report)
     return reports
@@ -222,9 +293,9 @@ def _source_of(entry: Export) -> str:
     raise UsageError(f"{entry.name} was made from the checkpoint {name}: say where it is with --weights PATH")
 
 
-def _rejudge_one(entry: Export, stages: Stages, options: ExportOptions, **how: str) -> ParityReport:
+def _rejudge_one(entry: Export, reference: Reference, options: ExportOptions, how: RunOptions) -> ParityReport:
     changed = entry.changed_files()
     if any("is missing" in line for line in changed):
-        return replace(_judge_pair(stages, {}, entry.format_name, options, changed), judge="nobody")
-    loaded = {name: entry.load(name, **how) for name in STAGE_NAMES}
-    return _judge_pair(stages, loaded, entry.format_name, options, changed)
+        return replace(_judge_pair(reference, {}, entry.format_name, options, changed), judge="nobody")
+    loaded = {name: entry.load(name, how) for name in STAGE_NAMES}
+    return _judge_pair(reference, loaded, entry.format_name, options, changed)

@@ -21,6 +21,7 @@ from lightsam.terminal import (
     out,
     print_answer,
     print_models,
+    print_outcomes,
     print_report,
     progress,
 )
@@ -94,14 +95,19 @@ def models() -> None:
 @app.command(
     epilog=examples(
         "lightsam export mobile_sam --to coreml",
-        "lightsam export mobile_sam --to coreml --precision float32 --weights my_checkpoint.pt",
-        "lightsam export mobile_sam --to coreml --image-size 512 --minimum-deployment-target iOS18 --overwrite",
+        "lightsam export mobile_sam --to coreml,onnx,tflite,coreai --overwrite",
+        "lightsam export mobile_sam --to onnx --precision float32 --with-masks --weights my_checkpoint.pt",
+        "lightsam export mobile_sam --to tflite --image-size 512 --image-layout nhwc",
     )
 )
 def export(
     model: Annotated[str, typer.Argument(help="As in `lightsam models`.")],
-    to: Annotated[str, typer.Option(help="Formats, separated by commas.", metavar="FORMAT,...")] = "coreml",
-    precision: Annotated[str, typer.Option(help="float32 or float16.")] = "float16",
+    to: Annotated[
+        str, typer.Option(help="Formats, separated by commas: coreml, onnx, tflite, coreai.", metavar="FORMAT,...")
+    ] = "coreml",
+    precision: Annotated[
+        str | None, typer.Option(help="float32 or float16; float16 by default, float32 for coreai.")
+    ] = None,
     weights: Weights = "auto",
     image_size: Annotated[
         int | None, typer.Option(help="Side of the square input, in pixels; the model's own by default.")
@@ -116,25 +122,37 @@ def export(
     image_input: Annotated[
         str, typer.Option(help="Core ML: image (8-bit RGB, a CVPixelBuffer) or tensor (float MLMultiArray).")
     ] = "image",
+    opset: Annotated[int, typer.Option(help="ONNX: version of the operator set, 18 to 23.")] = 20,
+    with_masks: Annotated[
+        bool,
+        typer.Option("--with-masks", help="ONNX: also masks at the picture's size, as SAM's published decoder gives."),
+    ] = False,
+    image_layout: Annotated[
+        str, typer.Option(help="LiteRT: nchw, or nhwc (channels last, as Android's cameras give it).")
+    ] = "nchw",
     accept_license: AcceptLicense = False,
 ) -> None:
     """Export encoder and decoder, read the files back, and prove them equal to PyTorch."""
+    from lightsam.errors import ExportError
     from lightsam.stages import STAGE_NAMES
+    from lightsam_exporters import default_precision
     from lightsam_exporters.base import ExportOptions
-    from lightsam_exporters.pipeline import ExportRequest, RejectedError
-    from lightsam_exporters.pipeline import export as run
+    from lightsam_exporters.pipeline import ExportRequest, Outcome, export_each
+    from lightsam_exporters.reference import References
 
-    options = ExportOptions(
-        precision=precision,  # checked there, as image_input is
-        point_slots=point_slots,
-        minimum_deployment_target=minimum_deployment_target,
-        image_input=image_input,
-    )
     requests = [
         ExportRequest(
             model=model,
-            format_name=name.strip(),
-            options=options,
+            format_name=name,
+            options=ExportOptions(
+                precision=precision or default_precision(name),  # checked there, as the layout and image_input are
+                point_slots=point_slots,
+                minimum_deployment_target=minimum_deployment_target,
+                image_input=image_input,
+                opset=opset,
+                with_masks=with_masks,
+                image_layout=image_layout,
+            ),
             output=output,
             stages=STAGE_NAMES if stage is None else (stage,),
             weights=weights,
@@ -142,28 +160,40 @@ def export(
             overwrite=overwrite,
             accept_license=accept_license,
         )
-        for name in to.split(",")
+        for name in (part.strip() for part in to.split(","))
     ]
+
+    def show(outcome: Outcome) -> None:
+        if outcome.report is not None:
+            print_report(f"{model} {outcome.request.name}", outcome.report)
+        if outcome.folder is not None:
+            out.print(f"written to {outcome.folder / outcome.request.name}; facts in {outcome.folder}/manifest.json")
+        elif len(requests) > 1:
+            err.print(f"{outcome.request.name} failed: {outcome.error}", soft_wrap=True, markup=False)
+
     with progress(sum(request.steps for request in requests)) as begin:
-        for request in requests:
-            try:
-                folder, report = run(request, begin, DownloadBar())
-            except RejectedError as error:
-                print_report(f"{model} {request.name}", error.report)
-                raise
-            print_report(f"{model} {request.name}", report)
-            out.print(f"written to {folder / request.name}; facts in {folder / 'manifest.json'}")
+        outcomes = export_each(requests, begin, References(DownloadBar()), show)
+    failed = [outcome for outcome in outcomes if outcome.error is not None]
+    if len(outcomes) > 1:
+        print_outcomes(outcomes)
+        if failed:
+            names = ", ".join(outcome.request.format_name for outcome in failed)
+            raise ExportError(f"{len(failed)} of {len(outcomes)} formats failed: {names}")
+    for outcome in failed:
+        assert outcome.error is not None  # by the selection
+        raise outcome.error
 
 
 @app.command(
     epilog=examples(
         "lightsam parity artifacts/mobile_sam",
-        "lightsam parity artifacts/mobile_sam --precision float16 --every",
+        "lightsam parity artifacts/mobile_sam --format onnx --precision float16 --every",
         "lightsam parity artifacts/mobile_sam --weights my_checkpoint.pt",
     )
 )
 def parity(
     folder: Annotated[Path, typer.Argument(metavar="DIR", help="A model's folder, with its manifest.json.")],
+    format_name: Annotated[str | None, typer.Option("--format", help="Judge this format alone.")] = None,
     precision: Annotated[str | None, typer.Option(help="Judge this precision alone.")] = None,
     weights: Annotated[
         str | None, typer.Option(help="Checkpoint that the files were made from, if it was a file of yours.")
@@ -174,20 +204,18 @@ def parity(
 ) -> None:
     """Judge what is there against PyTorch; exit status 1 when a gate fails."""
     from lightsam.errors import ParityError
-    from lightsam_exporters.loading import exports
+    from lightsam_exporters.base import RunOptions
+    from lightsam_exporters.loading import find_exports
     from lightsam_exporters.pipeline import rejudge
 
-    found = [entry for entry in exports(folder) if precision in (None, entry.precision)]
-    if not found:
-        raise UsageError(f"{folder} holds no export{f' of precision {precision}' if precision else ''} to judge")
+    found = find_exports(folder, format_name, precision)
     with progress(len(found)) as begin:
         judged = rejudge(
             found,
             weights,
             begin,
             on_report=lambda entry, report: print_report(f"{folder} {entry.name}", report, every=every),
-            compute_units=compute_units,
-            numerics=numerics,
+            how=RunOptions(compute_units, numerics),
         )
     failed = [entry.name for entry, report in judged if not report.passed]
     if failed:
@@ -199,6 +227,7 @@ def parity(
         "lightsam predict photo.jpg --point 320,240",
         "lightsam predict photo.jpg --model mobile_sam --box 40,30,600,400 --output cup.png",
         "lightsam predict photo.jpg --artifacts artifacts/mobile_sam --point 320,240 --point 100,80,0",
+        "lightsam predict photo.jpg --artifacts artifacts/mobile_sam --format tflite --box 40,30,600,400",
     )
 )
 def predict(
@@ -247,11 +276,11 @@ def predict(
         if artifacts is None:
             predictor = _pytorch_predictor(model, weights, image_size, accept_license)
         else:
+            from lightsam_exporters.base import RunOptions
             from lightsam_exporters.loading import load_predictor
 
-            predictor = load_predictor(
-                artifacts, format_name=format_name, precision=precision, compute_units=compute_units, numerics=numerics
-            )
+            how = RunOptions(compute_units, numerics)
+            predictor = load_predictor(artifacts, format_name=format_name, precision=precision, how=how)
         begin("encoding the picture")
         encoding = predictor.encode(picture)
         begin("answering the prompt")

@@ -29,14 +29,14 @@ class Prompt:
     """(4E, 4E) logits: one of the ``low_res_masks`` of an earlier answer about the same picture."""
 
     def __post_init__(self) -> None:
-        if not self.labels:
+        if len(self.labels) == 0:  # may be an array
             object.__setattr__(self, "labels", (int(PointLabel.FOREGROUND),) * len(self.points))
         if len(self.labels) != len(self.points):
             raise PromptError(f"{len(self.points)} points have {len(self.labels)} labels; give one label a point")
         wrong = [label for label in self.labels if label not in (PointLabel.FOREGROUND, PointLabel.BACKGROUND)]
         if wrong:
             raise PromptError(f"a point's label is 1 (foreground) or 0 (background), not {wrong[0]}")
-        if not self.points and self.box is None and self.mask is None:
+        if len(self.points) == 0 and self.box is None and self.mask is None:
             raise PromptError("an empty prompt has no answer: give a point, a box or a mask")
 
     def check(self, frame: Frame) -> None:
@@ -73,7 +73,7 @@ class Prompt:
         if self.box is not None:
             coords.append(frame.to_model(np.reshape(self.box, (2, 2))))
             labels += [PointLabel.BOX_TOP_LEFT, PointLabel.BOX_BOTTOM_RIGHT]
-        elif self.points:
+        elif len(self.points):
             coords.append(np.zeros((1, 2), np.float32))
             labels.append(PointLabel.PADDING)
         return np.concatenate(coords), np.array(labels, np.float32)

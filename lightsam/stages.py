@@ -17,15 +17,21 @@ from torch import Tensor, nn
 
 from lightsam.errors import ContractError
 from lightsam.modeling.common import fold
+from lightsam.modeling.graphs import DecoderModule, DecoderWithMasks, EncoderModule
 from lightsam.modeling.mask_decoder import NUM_MASKS
 from lightsam.modeling.prompt_encoder import PointLabel
-from lightsam.modeling.sam import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, PADDING_COLOUR, PIXEL_MEAN, PIXEL_STD, Sam
+from lightsam.modeling.sam import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, PADDING_COLOUR, Sam
 
 CONTRACT_VERSION = "1"
 """Changes when a tensor's name, shape, unit or meaning does; files of different versions do not pair."""
 
 POINT_SLOTS = 8
 """Prompt slots of formats with static shapes, unless asked for otherwise."""
+
+LOW_RES_MASKS = "low_res_masks"
+ORIG_IM_SIZE = "orig_im_size"
+MASKS = "masks"
+"""Input and output of a decoder that also gives masks at the picture's own size; names of SAM's published ONNX file."""
 
 Arrays = dict[str, np.ndarray]
 Runner = Callable[[Mapping[str, np.ndarray]], Arrays]
@@ -49,11 +55,11 @@ class TensorSpec:
     """Axes that formats with dynamic shapes leave open, and what they count."""
     dtype: str = "float32"
 
-    def sample(self, rng: np.random.Generator) -> np.ndarray:
-        """Values that the stage may really see, drawn from ``rng``."""
+    def sample(self, rng: np.random.Generator, shape: tuple[int, ...] | None = None) -> np.ndarray:
+        """Values that the stage may really see, drawn from ``rng``; of another shape where that is dynamic."""
         if self.values is not None:
-            return rng.choice(np.array(self.values, self.dtype), self.shape)
-        return rng.uniform(self.low, self.high, self.shape).astype(self.dtype)
+            return rng.choice(np.array(self.values, self.dtype), shape or self.shape)
+        return rng.uniform(self.low, self.high, shape or self.shape).astype(self.dtype)
 
 
 @dataclass(frozen=True)
@@ -114,67 +120,6 @@ class Stage:
                 )
 
 
-class EncoderModule(nn.Module):
-    """Normalisation and image encoder.
-
-    Upstream pads after normalising, with zeros. Here the padding is in the picture, in a colour that 8-bit images can
-    hold, and pixels of exactly that colour are set to zero after normalising: so a camera's image and a float tensor
-    give the same embeddings, and both give upstream's.
-    """
-
-    mean: Tensor
-    std: Tensor
-    padding: Tensor
-
-    def __init__(self, model: Sam) -> None:
-        super().__init__()
-        self.image_encoder = model.image_encoder
-        for name, values in (("mean", PIXEL_MEAN), ("std", PIXEL_STD), ("padding", PADDING_COLOUR)):
-            constant = torch.tensor(values, dtype=torch.float32)[None, :, None, None]  # (1, 3, 1, 1)
-            self.register_buffer(name, constant, persistent=False)
-
-    def forward(self, image: Tensor) -> tuple[Tensor]:
-        # Arithmetic, not a comparison, which the Neural Engine would hand to the CPU: 0 for the padding, 1 for
-        # anything that differs by a grey level.
-        is_picture = (image - self.padding).abs().sum(1, keepdim=True).clamp(max=1)  # (1, 1, S, S)
-        return (self.image_encoder((image - self.mean) / self.std * is_picture),)
-
-
-class DecoderModule(nn.Module):
-    """Prompt encoder and mask decoder."""
-
-    image_pe: Tensor | None
-
-    def __init__(self, model: Sam) -> None:
-        super().__init__()
-        self.prompt_encoder = model.prompt_encoder
-        self.mask_decoder = model.mask_decoder
-        self.side = model.image_size // EMBEDDING_STRIDE
-        self.register_buffer("image_pe", None, persistent=False)
-
-    def fold(self) -> None:
-        """Compute the positional encoding of the grid once."""
-        self.image_pe = self.prompt_encoder.pe_layer.grid(self.side)
-
-    def forward(
-        self,
-        image_embeddings: Tensor,
-        point_coords: Tensor,
-        point_labels: Tensor,
-        mask_input: Tensor,
-        has_mask_input: Tensor,
-    ) -> tuple[Tensor, Tensor]:
-        prompts = self.prompt_encoder
-        image_pe = prompts.pe_layer.grid(self.side) if self.image_pe is None else self.image_pe
-        return self.mask_decoder(
-            image_embeddings,
-            image_pe,
-            prompts.embed_points(point_coords, point_labels),
-            prompts.embed_mask(mask_input, has_mask_input),
-            prompts.slot_logits(point_labels),
-        )
-
-
 @dataclass(frozen=True)
 class Stages:
     """The two stages of a model; the encoder's output spec is the decoder's first input spec."""
@@ -198,12 +143,13 @@ def mask_side(image_size: int) -> int:
     return 4 * image_size // EMBEDDING_STRIDE
 
 
-def split(model: Sam, *, batch: int = 1, point_slots: int = POINT_SLOTS) -> Stages:
+def split(model: Sam, *, batch: int = 1, point_slots: int = POINT_SLOTS, with_masks: bool = False) -> Stages:
     """Make the two stages of ``model``; they share its weights.
 
     Args:
         batch: B, the number of prompts in one call, of formats with static shapes.
         point_slots: N, likewise.
+        with_masks: let the decoder bring the masks to the picture's own size, too.
     """
     model.eval()
     size, side, low_res = model.image_size, model.image_size // EMBEDDING_STRIDE, mask_side(model.image_size)
@@ -265,7 +211,7 @@ def split(model: Sam, *, batch: int = 1, point_slots: int = POINT_SLOTS) -> Stag
         ),
         outputs=(
             TensorSpec(
-                "low_res_masks",
+                LOW_RES_MASKS,
                 (batch, NUM_MASKS, low_res, low_res),
                 "Mask logits in the frame of the padded input, foreground above 0. Mask 0 is the single answer, masks "
                 "1 to 3 those of an ambiguous prompt",
@@ -274,4 +220,23 @@ def split(model: Sam, *, batch: int = 1, point_slots: int = POINT_SLOTS) -> Stag
             TensorSpec("iou_predictions", (batch, NUM_MASKS), "Predicted IoU of each mask", dynamic=prompts),
         ),
     )
-    return Stages(encoder, decoder)
+    return Stages(encoder, _with_masks(decoder, model) if with_masks else decoder)
+
+
+def _with_masks(decoder: Stage, model: Sam) -> Stage:
+    """The decoder whose first output is masks at the picture's own size."""
+    low_res_masks, iou_predictions = decoder.outputs
+    size = float(model.image_size)
+    orig_im_size = TensorSpec(ORIG_IM_SIZE, (2,), "Height and width of the picture, in pixels", values=(size,))
+    masks = TensorSpec(
+        MASKS,
+        (*low_res_masks.shape[:2], model.image_size, model.image_size),
+        "Mask logits at the picture's own size, foreground above 0; in the order of low_res_masks",
+        dynamic={**low_res_masks.dynamic, 2: "height", 3: "width"},
+    )
+    return replace(
+        decoder,
+        module=DecoderWithMasks(model).eval(),
+        inputs=(*decoder.inputs, orig_im_size),
+        outputs=(masks, iou_predictions, low_res_masks),
+    )

@@ -1,9 +1,10 @@
 """What the command shows: results on stdout, progress and errors on stderr."""
 
+import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, NoReturn, TextIO
 
 from rich.console import Console
 from rich.markup import escape
@@ -27,13 +28,23 @@ if TYPE_CHECKING:
     from lightsam.models import ModelCard
     from lightsam.predictor import Answer
     from lightsam_exporters.parity import ParityReport
+    from lightsam_exporters.pipeline import Outcome
 
 _PIPED_WIDTH = 180
 """Columns where there is no terminal: a table in a log should not be folded to 80."""
 
 out = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
-# The stream itself, not "whatever sys.stderr is then": converters' noise is kept away by redirecting that.
-err = Console(file=sys.stderr, width=None if sys.stderr.isatty() else _PIPED_WIDTH, highlight=False)
+
+
+def _own_stderr() -> TextIO:
+    """A duplicate of the stream: the noise of converters is kept away by redirecting the original."""
+    try:
+        return os.fdopen(os.dup(2), "w", buffering=1, encoding=sys.stderr.encoding, errors="backslashreplace")
+    except OSError:  # closed, as in a daemon
+        return sys.stderr
+
+
+err = Console(file=_own_stderr(), width=None if sys.stderr.isatty() else _PIPED_WIDTH, highlight=False)
 
 
 @contextmanager
@@ -186,6 +197,23 @@ def print_report(title: str, report: "ParityReport", *, every: bool = False) -> 
     out.print(table)
     for failure in report.failures:
         out.print(f"[red]FAIL[/red] {escape(failure)}", soft_wrap=True)
+
+
+def print_outcomes(outcomes: "list[Outcome]") -> None:
+    """What became of each format, side by side."""
+    table = Table("export", "worst PSNR dB", "worst mask IoU", "size", "verdict")
+    for outcome in outcomes:
+        report, error = outcome.report, outcome.error
+        decibels = [m.psnr_db for m in report.measurements if m.psnr_db is not None] if report else []
+        ious = [m.mask_iou for m in report.measurements if m.mask_iou is not None] if report else []
+        table.add_row(
+            outcome.request.name,
+            f"{min(decibels):.1f}" if decibels else "",
+            f"{min(ious):.5f}" if ious else "",
+            "" if outcome.folder is None else f"{outcome.size_bytes / 1e6:.1f} MB",
+            "[green]pass[/green]" if error is None else f"[red]{'FAIL' if report else 'not made'}[/red]",
+        )
+    out.print(table)
 
 
 def fail(message: str, status: int) -> NoReturn:

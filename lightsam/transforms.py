@@ -11,9 +11,9 @@ from pathlib import Path
 import numpy as np
 import torch
 from PIL import Image, ImageOps
-from torch.nn import functional as F
 
 from lightsam.errors import ImageError
+from lightsam.modeling.graphs import resize_masks
 from lightsam.modeling.sam import PADDING_COLOUR
 
 MASK_THRESHOLD = 0.0
@@ -103,7 +103,4 @@ def upscale_masks(low_res_masks: np.ndarray, frame: Frame) -> np.ndarray:
     """
     width, height = frame.resized
     logits = torch.from_numpy(np.ascontiguousarray(low_res_masks, np.float32))[None]  # (1, K, 4E, 4E)
-    logits = F.interpolate(logits, (frame.image_size, frame.image_size), mode="bilinear", align_corners=False)
-    logits = logits[..., :height, :width]
-    logits = F.interpolate(logits, (frame.height, frame.width), mode="bilinear", align_corners=False)
-    return logits[0].numpy()
+    return resize_masks(logits, frame.image_size, (height, width), (frame.height, frame.width))[0].numpy()

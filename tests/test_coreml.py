@@ -10,7 +10,7 @@ from lightsam.metrics import psnr_db
 from lightsam.models import MODELS
 from lightsam.stages import STAGE_NAMES
 from lightsam_exporters import coreml
-from lightsam_exporters.base import ExportOptions, Provenance, check_pair
+from lightsam_exporters.base import ExportOptions, Provenance, RunOptions, check_pair
 from lightsam_exporters.loading import exports, find_export
 from lightsam_exporters.mil.evaluator import dtype_name
 from lightsam_exporters.mil.program import read_program
@@ -92,23 +92,23 @@ def test_norms_are_whole_operations(exported):
 def test_newer_deployment_targets(tmp_path, tiny_stages, provenance, target):
     options = ExportOptions("float16", minimum_deployment_target=target, image_input="tensor")
     path = tmp_path / "encoder.mlpackage"
-    coreml.export(tiny_stages.encoder, path, options, provenance)
+    coreml.export([tiny_stages.encoder], path, options, provenance)
     version = read_program(path).specification.specificationVersion
     assert version == ct.target[target].value > ct.target.iOS16.value
     inputs = tiny_stages.encoder.sample_inputs()
-    found = coreml.load(path)(inputs)["image_embeddings"]
+    found = coreml.load(path, "encoder", RunOptions())(inputs)["image_embeddings"]
     assert psnr_db(tiny_stages.encoder.run(inputs)["image_embeddings"], found) > 50
 
 
 def test_a_tensor_input_takes_fractions_and_an_image_does_not(tmp_path, exported, tiny_stages, provenance):
     path = tmp_path / "encoder.mlpackage"
-    coreml.export(tiny_stages.encoder, path, ExportOptions("float32", image_input="tensor"), provenance)
+    coreml.export([tiny_stages.encoder], path, ExportOptions("float32", image_input="tensor"), provenance)
     feature = read_program(path).specification.description.input[0]
     assert feature.type.WhichOneof("Type") == "multiArrayType"
     inputs = tiny_stages.encoder.sample_inputs()
     reference = tiny_stages.encoder.run(inputs)["image_embeddings"]
     image = find_export(exported, "coreml", "float32").load("encoder")
-    assert psnr_db(reference, coreml.load(path)(inputs)["image_embeddings"]) > 110
+    assert psnr_db(reference, coreml.load(path, "encoder", RunOptions())(inputs)["image_embeddings"]) > 110
     assert psnr_db(reference, image(inputs)["image_embeddings"]) < 80
     whole = {"image": np.rint(inputs["image"])}
     assert psnr_db(tiny_stages.encoder.run(whole)["image_embeddings"], image(inputs)["image_embeddings"]) > 110
@@ -117,7 +117,7 @@ def test_a_tensor_input_takes_fractions_and_an_image_does_not(tmp_path, exported
 def test_the_judge_is_named(exported):
     entry = find_export(exported, "coreml", "float16")
     assert entry.load("decoder").judge == "lightsam evaluator, declared numerics"
-    assert entry.load("decoder", numerics="float32").judge == "lightsam evaluator, float32 numerics"
+    assert entry.load("decoder", RunOptions(numerics="float32")).judge == "lightsam evaluator, float32 numerics"
 
 
 def test_stages_of_different_weights_are_no_pair(exported, provenance):
@@ -146,6 +146,7 @@ def test_a_pairing_id_cannot_be_edited(provenance):
     [
         {"precision": "int8"},
         {"image_input": "video"},
+        {"image_layout": "chwn"},
         {"point_slots": 1},
         {"point_slots": 1000},
     ],
@@ -163,7 +164,7 @@ def test_a_deployment_target_that_does_not_exist_is_refused():
 @pytest.mark.parametrize("how", [{"compute_units": "TPU"}, {"numerics": "exact"}])
 def test_a_way_to_run_that_does_not_exist_is_refused(exported, how):
     with pytest.raises(UsageError, match="choose from"):
-        find_export(exported).load("decoder", **how)
+        find_export(exported).load("decoder", RunOptions(**how))
 
 
 def test_the_converters_own_message_is_passed_on(tmp_path, tiny_stages, provenance, monkeypatch):
@@ -172,4 +173,4 @@ def test_the_converters_own_message_is_passed_on(tmp_path, tiny_stages, provenan
 
     monkeypatch.setattr(ct, "convert", fail)
     with pytest.raises(ExportError, match=r"could not convert .* the decoder of tiny_sam: no lowering .*frobnicate'$"):
-        coreml.export(tiny_stages.decoder, tmp_path / "decoder.mlpackage", ExportOptions(), provenance)
+        coreml.export([tiny_stages.decoder], tmp_path / "decoder.mlpackage", ExportOptions(), provenance)

@@ -235,7 +235,7 @@ def test_a_format_that_is_not_installed_is_named(monkeypatch, request_for):
 
 
 def test_a_format_or_stage_that_does_not_exist_is_refused(request_for):
-    with pytest.raises(UsageError, match="no format 'gguf'; the formats are: coreml"):
+    with pytest.raises(UsageError, match="no format 'gguf'; the formats are: coreml, onnx, tflite, coreai"):
         export(request_for(format_name="gguf"))
     with pytest.raises(UsageError, match="no stage 'neck'; the stages are: encoder, decoder"):
         request_for(stages=("neck",))

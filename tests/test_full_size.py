@@ -28,18 +28,42 @@ def test_mobile_sam_exports_and_passes(tmp_path, precision):
     assert 8e6 * factor < sizes["decoder"] < 11e6 * factor
 
 
-@pytest.mark.parametrize("model", ["repvit_sam", "edge_sam", "sam_vit_b", "sam_vit_l", "sam_vit_h"])
-def test_every_model_exports_and_passes_in_float16(tmp_path, model):
-    """In a process of its own, whose memory is measured."""
-    command = [
-        sys.executable, "-m", "lightsam", "export", model,
-        "--to", "coreml", "--weights", "seeded", "--output", str(tmp_path),
-    ]  # fmt: skip
+def run_export(*arguments: object) -> str:
+    """Export in a process of its own, whose memory is measured; what it printed."""
+    command = [sys.executable, "-m", "lightsam", "export", *map(str, arguments), "--weights", "seeded"]
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count(" pass ") == 5
+    peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6  # kilobytes, of the largest child so far
+    assert peak_gb < MEMORY_GB
+    return done.stdout
+
+
+@pytest.mark.parametrize("model", ["repvit_sam", "edge_sam", "sam_vit_b", "sam_vit_l", "sam_vit_h"])
+def test_every_model_exports_and_passes_in_float16(tmp_path, model):
+    printed = run_export(model, "--to", "coreml", "--output", tmp_path)
+    assert printed.count(" pass ") == 5
     for stage in STAGE_NAMES:
         function = read_program(tmp_path / model / "coreml-float16" / f"{stage}.mlpackage").function
         assert max(len(output.shape) for op in function.operations for output in op.outputs) <= 5
-    peak_gb = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss / 1e6  # kilobytes, of the largest child so far
-    assert peak_gb < MEMORY_GB
+
+
+@pytest.mark.parametrize("model", ["mobile_sam", "repvit_sam", "edge_sam", "sam_vit_b"])
+def test_every_light_model_passes_in_float32_in_every_format(tmp_path, model):
+    printed = run_export(model, "--to", "coreml,onnx,tflite", "--precision", "float32", "--output", tmp_path)
+    rows = [line for line in printed.splitlines() if line.startswith("│ ") and "-float32" in line]
+    assert len(rows) == 3
+    for row in rows:
+        decibels, iou = (float(cell) for cell in row.split("│")[2:4])
+        assert decibels >= 100
+        assert iou >= 0.9999
+
+
+def test_core_ai_at_the_published_size(tmp_path):
+    assert run_export("mobile_sam", "--to", "coreai", "--output", tmp_path).count(" pass ") == 5
+
+
+def test_onnx_above_two_gigabytes(tmp_path):
+    run_export("sam_vit_h", "--to", "onnx", "--precision", "float32", "--stage", "encoder", "--output", tmp_path)
+    path = tmp_path / "sam_vit_h" / "onnx-float32" / "encoder.onnx"
+    assert size_bytes(path) > 2**31
+    assert path.stat().st_size < 10e6

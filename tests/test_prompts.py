@@ -70,3 +70,13 @@ def test_a_prompt_that_does_not_fit_is_refused(prompt, message):
 def test_a_box_may_reach_the_edge():
     inputs = encode_prompts([Prompt(box=(0, 0, 640, 480))], FRAME)
     assert inputs["point_coords"].tolist() == [[[0, 0], [1024, 768]]]
+
+
+def test_points_and_labels_may_be_arrays(coffee):
+    frame = Frame(*coffee.size, 128)
+    arrays = Prompt(points=np.array([[300, 150], [20, 30]]), labels=np.array([1, 0]), box=np.array([1, 2, 30, 40]))
+    lists = Prompt(points=[(300, 150), (20, 30)], labels=[1, 0], box=(1, 2, 30, 40))
+    for found, expected in zip(arrays.tokens(frame), lists.tokens(frame), strict=True):
+        assert np.array_equal(found, expected)
+    assert len(Prompt(points=np.array([[1, 2]])).labels) == 1
+    arrays.check(frame)

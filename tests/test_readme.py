@@ -8,7 +8,8 @@ import typer.main
 
 from lightsam.cli import app
 from lightsam.models import MODELS
-from lightsam.stages import split
+from lightsam.stages import STAGE_NAMES, split
+from lightsam_exporters import FORMATS, find_format
 from lightsam_exporters.manifest import read
 from lightsam_exporters.parity import GATES
 
@@ -62,7 +63,9 @@ def test_the_contract_is_the_one_of_the_code():
                 assert spec.meaning in table
 
 
-def test_every_field_of_the_manifest_is_documented(exported):
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_every_field_of_the_manifest_is_documented(exports_of, format_name):
+    manifest = read(exports_of(format_name, "float32").folder)
     section = README.split("## The manifest")[1].split("\n## ")[0]
 
     def fields(value, path=""):
@@ -78,10 +81,21 @@ def test_every_field_of_the_manifest_is_documented(exported):
         elif isinstance(value, list) and value and isinstance(value[0], dict):
             yield from fields(value[0], f"{path}[]")
 
-    for field in dict.fromkeys(fields(read(exported))):
+    for field in dict.fromkeys(fields(manifest)):
         assert f"`{field}`" in section, field
 
 
 def test_the_gates_are_those_of_the_code():
     for (format_name, precision), gate in GATES.items():
         assert f"| {format_name} | {precision} | {gate.psnr_db:g} dB | {gate.mask_iou:g} |" in README
+
+
+def test_every_format_has_a_row_and_a_target():
+    table = README.split("## Formats")[1].split("\n## ")[0]
+    for name in FORMATS:
+        row = next(line for line in table.splitlines() if line.startswith(f"| `{name}`"))
+        for stage in STAGE_NAMES:
+            assert f"`{find_format(name).file_name(stage)}`" in row
+        for precision in find_format(name).PRECISIONS:
+            assert precision in row
+        assert f"`make export-{name}`" in README

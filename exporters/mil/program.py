@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 from lightsam.errors import ContractError
+from lightsam_exporters.base import first_line
+from lightsam_exporters.noise import import_quietly
 
 # coremltools warns on import that this torch is newer than the one it was tested with, and, off macOS, that Core ML
 # itself is absent. Both are known, and neither changes what is in a file.
@@ -35,7 +37,7 @@ def _read_specification(package: Path) -> Any:
     Raises:
         ContractError: if the package is missing, damaged, or no ML Program.
     """
-    import coremltools
+    coremltools = import_quietly("coremltools")
     from google.protobuf.message import DecodeError
 
     if not package.is_dir():
@@ -43,7 +45,7 @@ def _read_specification(package: Path) -> Any:
     try:
         specification = coremltools.models.utils.load_spec(str(package))
     except (OSError, RuntimeError, ValueError, DecodeError) as error:
-        raise ContractError(f"{package} is damaged or no Core ML package ({_first_line(error)})") from error
+        raise ContractError(f"{package} is damaged or no Core ML package ({first_line(error)})") from error
     if specification.WhichOneof("Type") != "mlProgram":
         raise ContractError(f"{package} holds a {specification.WhichOneof('Type')}, not an ML Program")
     return specification
@@ -69,9 +71,5 @@ def read_program(package: Path) -> SavedProgram:
         )
     # Whatever the builder finds wrong with a damaged program: it has no exception of its own.
     except Exception as error:
-        raise ContractError(f"{package} holds a program that cannot be read ({_first_line(error)})") from error
+        raise ContractError(f"{package} holds a program that cannot be read ({first_line(error)})") from error
     return SavedProgram(specification, program.functions[MAIN])
-
-
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).splitlines()), type(error).__name__)

@@ -98,4 +98,9 @@ def fold(module: nn.Module) -> nn.Module:
         own_fold = getattr(block, "fold", None)
         if callable(own_fold):
             own_fold()
+    # A table may be a view of another tensor. litert-torch 0.10.0 tells constants apart by their storage and not by
+    # their strides: of two such tables it takes the first for both.
+    for block in module.modules():
+        for name, buffer in list(block.named_buffers(recurse=False)):
+            setattr(block, name, buffer.contiguous())
     return module

@@ -71,7 +71,9 @@ class SqueezeExcite(nn.Module):
         self.fc2 = nn.Conv2d(hidden, channels, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        means = x.mean((2, 3), keepdim=True)  # (B, C, 1, 1)
+        # One axis after the other: runtimes that add 65,536 numbers in a row lose 35 dB of float32 by it (LiteRT's
+        # reference and XNNPACK alike; ONNX Runtime 15 dB).
+        means = x.mean(3, keepdim=True).mean(2, keepdim=True)  # (B, C, 1, 1)
         return x * torch.sigmoid(self.fc2(F.relu(self.fc1(means))))
 
 

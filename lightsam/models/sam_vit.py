@@ -76,9 +76,12 @@ class WindowAttention(nn.Module):
         """For queries (N, L, d): a bias for each row of keys (N, L, w, 1), and for each column (N, L, 1, w)."""
         row_table = self._table(self.rel_pos_h) if self.row_table is None else self.row_table
         column_table = self._table(self.rel_pos_w) if self.column_table is None else self.column_table
+        # The position along the axis is the batch of the product, so that no table is repeated for each window.
         q = q.unflatten(1, (self.window, self.window))  # (N, w, w, d)
-        rows = q @ row_table  # (N, w, w, w): row and column of the query, row of the key
-        columns = (q.transpose(1, 2) @ column_table).transpose(1, 2)  # (N, w, w, w): ..., column of the key
+        rows = q.transpose(0, 1).flatten(1, 2) @ row_table  # (w, N * w, w): row of the query, ..., row of the key
+        rows = rows.unflatten(1, (-1, self.window)).transpose(0, 1)  # (N, w, w, w)
+        columns = q.permute(2, 0, 1, 3).flatten(1, 2) @ column_table  # (w, N * w, w): column of the query first
+        columns = columns.unflatten(1, (-1, self.window)).permute(1, 2, 0, 3)  # (N, w, w, w)
         return rows.flatten(1, 2)[:, :, :, None], columns.flatten(1, 2)[:, :, None, :]
 
     def forward(self, x: Tensor) -> Tensor:

@@ -1,0 +1,154 @@
+"""ONNX, and how it runs: by ONNX Runtime, everywhere.
+
+Runtime: ONNX Runtime - https://onnxruntime.ai
+Converter: ``torch.onnx`` (dynamo) - https://docs.pytorch.org/docs/stable/onnx_export.html
+Limits: none on prompts: the decoder takes any number of prompts and of points in one call. No simplifier is used: what
+onnxslim still finds after our own folding and the exporter's optimiser was measured to save no time.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lightsam.errors import ContractError, ExportError, UsageError
+from lightsam.stages import ORIG_IM_SIZE, Arrays, Stage
+
+from .base import ExportOptions, LoadedStage, Precision, Provenance, RunOptions, first_line
+from .half import to_float16
+from .noise import kept_off_the_terminal
+
+NAME = "onnx"
+REQUIRES = ("onnx", "onnxscript", "onnxruntime")
+PRECISIONS: tuple[Precision, ...] = ("float16", "float32")
+OPTIONS = ("opset", "with_masks")
+DYNAMIC_PROMPTS = True
+
+OPSETS = range(18, 24)
+"""Below 18 the exporter silently writes 18; above 23 no release of ONNX Runtime is tested."""
+_LARGEST_FILE = 2**31 - 2**20
+"""Bytes that one protocol buffer can hold, less some for the graph; weights above lie in a file beside."""
+_TRACED_AT = {"prompts": 2, "points": 5}
+"""Sizes of dynamic axes while tracing; 0 and 1 would be taken for constants."""
+_MOST = 4096
+"""Prompts or points in one call, at most; for the tracer, which wants a bound."""
+_KEPT_NODE_METADATA = "pkg.torch.onnx.name_scopes"
+"""The module that a node comes from; the rest, stack traces with paths of this machine among it, is dropped."""
+
+
+def file_name(stage: str) -> str:
+    """Every stage has a file of its own; weights above 2 GB lie beside it, in ``.data``."""
+    return f"{stage}.onnx"
+
+
+def check_options(options: ExportOptions) -> None:
+    """Refuse what this format cannot do, before any work.
+
+    Raises:
+        UsageError: for an opset that the exporter cannot write.
+    """
+    if options.opset not in OPSETS:
+        raise UsageError(f"there is no opset {options.opset} here; choose from {OPSETS.start} to {OPSETS.stop - 1}")
+
+
+def interface(stage: Stage, options: ExportOptions) -> Stage:
+    """The contract's own: dynamic axes where it has them, float32 in every precision."""
+    return stage
+
+
+def export(stages: Sequence[Stage], path: Path, options: ExportOptions, provenance: Provenance) -> None:
+    """Convert a stage and save it as ``path``.
+
+    Raises:
+        ExportError: with the converter's own message.
+    """
+    import onnx
+
+    (stage,) = stages
+    try:
+        with kept_off_the_terminal(NAME):
+            folded = stage.folded()
+            if options.precision == "float16":
+                to_float16(folded)
+            axes: dict[str, Any] = {}
+            program: Any = torch.onnx.export(
+                folded.module,
+                _traced_inputs(folded),
+                input_names=[spec.name for spec in stage.inputs],
+                output_names=[spec.name for spec in stage.outputs],
+                opset_version=options.opset,
+                dynamic_shapes=tuple(
+                    {axis: axes.setdefault(name, torch.export.Dim(name, min=1, max=_MOST)) for axis, name in d.items()}
+                    or None
+                    for d in (spec.dynamic for spec in stage.inputs)
+                ),
+                dynamo=True,
+                verbose=False,
+            )
+            _describe(program.model, stage, options, provenance)
+            weights = sum(value.const_value.nbytes for value in program.model.graph.initializers.values())
+            program.save(str(path), external_data=weights > _LARGEST_FILE)
+            onnx.checker.check_model(str(path), full_check=True)  # with shape inference
+    # The exporter raises whatever its passes raise.
+    except Exception as error:
+        raise ExportError(
+            f"torch.onnx could not convert or save the {stage.name} of {provenance.model}: {first_line(error)}"
+        ) from error
+
+
+def _traced_inputs(stage: Stage) -> tuple[torch.Tensor, ...]:
+    """Sample inputs whose dynamic axes have sizes of their own."""
+    rng = np.random.Generator(np.random.PCG64(0))
+    tensors = []
+    for spec in stage.inputs:
+        shape = tuple(_TRACED_AT.get(spec.dynamic.get(axis, ""), side) for axis, side in enumerate(spec.shape))
+        tensors.append(torch.from_numpy(spec.sample(rng, shape)))
+    return tuple(tensors)
+
+
+def _describe(model: Any, stage: Stage, options: ExportOptions, provenance: Provenance) -> None:
+    """Write what the file is into the file, and drop what the exporter wrote about this machine."""
+    model.producer_name = "lightsam"
+    model.producer_version = provenance.lightsam_version
+    model.doc_string = f"{provenance.headline} Stage: {stage.name}, {options.precision}. {provenance.licence_line}"
+    model.graph.name = f"{provenance.model}_{stage.name}"
+    model.metadata_props.update({**provenance.metadata(), "stage": stage.name, "precision": options.precision})
+    for spec, value in zip((*stage.inputs, *stage.outputs), (*model.graph.inputs, *model.graph.outputs), strict=True):
+        value.doc_string = spec.meaning
+    for node in model.graph.all_nodes():
+        kept = node.metadata_props.get(_KEPT_NODE_METADATA)
+        node.metadata_props.clear()
+        if kept is not None:
+            node.metadata_props[_KEPT_NODE_METADATA] = kept
+        node.doc_string = None
+
+
+def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
+    """Read a file back, by ONNX Runtime on the CPU.
+
+    Raises:
+        ContractError: if the file is damaged, or was not exported by lightsam.
+    """
+    import onnxruntime
+
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3  # errors alone
+    try:
+        session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+    # ONNX Runtime has an exception of its own for each of its status codes, with no common base.
+    except Exception as error:
+        raise ContractError(f"{path} cannot be read as ONNX: {first_line(error)}") from error
+    metadata = session.get_modelmeta().custom_metadata_map
+    provenance = Provenance.from_metadata(metadata, str(path))
+    outputs = [output.name for output in session.get_outputs()]
+    takes_size = any(given.name == ORIG_IM_SIZE for given in session.get_inputs())
+
+    def run(inputs: Mapping[str, np.ndarray]) -> Arrays:
+        given = {name: np.ascontiguousarray(array, np.float32) for name, array in inputs.items()}
+        if takes_size and ORIG_IM_SIZE not in given:  # asked by the contract, which knows no masks of full size
+            given[ORIG_IM_SIZE] = np.ones(2, np.float32)
+        return dict(zip(outputs, session.run(outputs, given), strict=True))
+
+    return LoadedStage(metadata.get("stage", ""), run, provenance, f"ONNX Runtime {onnxruntime.__version__}, CPU")

@@ -1,0 +1,63 @@
+"""What files are compared with: models and their answers, each loaded and computed once a run."""
+
+from lightsam.checkpoints import Weights, load_model
+from lightsam.downloads import ProgressBar
+from lightsam.modeling.sam import Sam
+from lightsam.stages import Stages, split
+
+from .base import ExportOptions
+from .parity import Trial
+
+
+class Reference:
+    """One model with its weights, and its answers to the trial."""
+
+    def __init__(self, model: Sam) -> None:
+        assert model.weights is not None  # load_model sets it
+        self.weights: Weights = model.weights
+        self._model = model
+        self._trial: Trial | None = None
+
+    @property
+    def size_bytes(self) -> int:
+        """Of all its weights."""
+        return sum(parameter.nbytes for parameter in self._model.parameters())
+
+    def stages(self, options: ExportOptions) -> Stages:
+        """The two stages, as the contract has them for these options."""
+        return split(self._model, point_slots=options.point_slots, with_masks=options.with_masks)
+
+    def trial(self, options: ExportOptions) -> Trial:
+        """The judge's questions, answered by a decoder of these options."""
+        stages = self.stages(options)
+        if self._trial is None:
+            self._trial = Trial.default(stages)
+        return self._trial.against(stages)
+
+
+class References:
+    """Every model of one run."""
+
+    def __init__(self, progress: ProgressBar | None = None) -> None:
+        self._progress = progress
+        self._loaded: dict[tuple[str, str, int], Reference] = {}
+
+    def load(self, model: str, weights: str, image_size: int, accept_license: bool) -> Reference:
+        """Load a model, unless it is there already.
+
+        Raises:
+            CheckpointError: for weights that cannot be had or do not fit.
+            LicenceError: for weights whose licence is not accepted.
+        """
+        key = (model, weights, image_size)
+        if key not in self._loaded:
+            self._loaded[key] = Reference(
+                load_model(
+                    model,
+                    weights=weights,
+                    image_size=image_size,
+                    accept_license=accept_license,
+                    progress=self._progress,
+                )
+            )
+        return self._loaded[key]

@@ -1,0 +1,187 @@
+"""LiteRT, formerly TensorFlow Lite (``.tflite``), and how it runs: by LiteRT, everywhere.
+
+Runtime: LiteRT - https://ai.google.dev/edge/litert; the files load in tflite-runtime 2.14 too, which many devices have.
+Converter: litert-torch - https://github.com/google-ai-edge/litert-torch
+Limits: static shapes; one prompt a call. float16 is that of the weights: the runtime computes in what its delegate
+prefers. Each file has one signature, ``encode`` or ``decode``; address its tensors by name, the order differs between
+runtimes.
+"""
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from lightsam.errors import ContractError, ExportError
+from lightsam.stages import Arrays, Stage, TensorSpec
+
+from .base import ExportOptions, LoadedStage, Precision, Provenance, RunOptions, first_line, static_shapes
+from .noise import kept_off_the_terminal
+
+NAME = "tflite"
+REQUIRES = ("litert_torch", "ai_edge_litert", "ai_edge_quantizer")
+PRECISIONS: tuple[Precision, ...] = ("float16", "float32")
+OPTIONS = ("point_slots", "image_layout")
+DYNAMIC_PROMPTS = False
+
+SIGNATURES = {"encoder": "encode", "decoder": "decode"}
+METADATA = "lightsam"
+"""Name of the metadata entry that says what the file is: JSON."""
+
+
+def file_name(stage: str) -> str:
+    """Every stage has a file of its own, so that each can be given a delegate of its own."""
+    return f"{stage}.tflite"
+
+
+def check_options(options: ExportOptions) -> None:
+    """Every option that there is can be had."""
+
+
+def interface(stage: Stage, options: ExportOptions) -> Stage:
+    """Static shapes; the picture's channels last, if so asked."""
+    stage = static_shapes(stage)
+    if options.image_layout == "nchw":
+        return stage
+    return replace(stage, inputs=tuple(_channels_last(s) if s.name == "image" else s for s in stage.inputs))
+
+
+def _channels_last(spec: TensorSpec) -> TensorSpec:
+    batch, channels, height, width = spec.shape
+    return replace(spec, shape=(batch, height, width, channels))
+
+
+class _Named(nn.Module):
+    """Takes inputs and gives outputs by name: the converter's way to name them."""
+
+    def __init__(self, stage: Stage, taken: Stage) -> None:
+        super().__init__()
+        self.module = stage.module
+        self.outputs = [spec.name for spec in stage.outputs]
+        self.turned = {
+            given.name
+            for given, contract in zip(taken.inputs, stage.inputs, strict=True)
+            if given.shape != contract.shape
+        }
+
+    def forward(self, **inputs: Tensor) -> dict[str, Tensor]:
+        given = {name: x.permute(0, 3, 1, 2) if name in self.turned else x for name, x in inputs.items()}
+        return dict(zip(self.outputs, self.module(**given), strict=True))
+
+
+def export(stages: Sequence[Stage], path: Path, options: ExportOptions, provenance: Provenance) -> None:
+    """Convert a stage and save it as ``path``.
+
+    Raises:
+        ExportError: with the converter's own message.
+    """
+    (stage,) = stages
+    taken = interface(stage, options)
+    try:
+        with kept_off_the_terminal(NAME):
+            import litert_torch
+            from ai_edge_litert.tools import flatbuffer_utils
+
+            named = _Named(stage.folded(), taken).eval()
+            inputs = dict(zip((spec.name for spec in taken.inputs), taken.example_tensors(), strict=True))
+            converted = litert_torch.signature(SIGNATURES[stage.name], named, sample_kwargs=inputs).convert()
+            converted.export(str(path))
+            if options.precision == "float16":
+                _store_weights_as_float16(path)
+            model = flatbuffer_utils.read_model(path)
+            _describe(model, taken, options, provenance)
+            flatbuffer_utils.write_model(model, path)
+    # litert-torch raises whatever its passes raise.
+    except Exception as error:
+        raise ExportError(
+            f"litert-torch could not convert or save the {stage.name} of {provenance.model}: {first_line(error)}"
+        ) from error
+
+
+def _store_weights_as_float16(path: Path) -> None:
+    from ai_edge_quantizer import qtyping, quantizer
+
+    quantize = quantizer.Quantizer(str(path))
+    weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+    quantize.update_quantization_recipe(
+        regex=".*",
+        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+        op_config=qtyping.OpQuantizationConfig(
+            weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True
+        ),
+        algorithm_key=quantizer.AlgorithmName.FLOAT_CASTING,
+    )
+    quantize.quantize(enable_progress_report=False).export_model(str(path), overwrite=True)
+
+
+def _describe(model: Any, taken: Stage, options: ExportOptions, provenance: Provenance) -> None:
+    """Write what the file is into the file: a line as its description, the facts as a metadata entry."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    facts: dict[str, Any] = {**provenance.metadata(), "stage": taken.name, "precision": options.precision}
+    facts["licence_line"] = provenance.licence_line
+    facts["tensors"] = {spec.name: spec.meaning for spec in (*taken.inputs, *taken.outputs)}
+    model.description = f"{provenance.headline} Stage: {taken.name}, {options.precision}. {provenance.licence_line}"
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    model.buffers.append(buffer)
+    entry.name, entry.buffer = METADATA, len(model.buffers) - 1
+    model.metadata = [*(model.metadata or []), entry]
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What `export` wrote about a file; empty if it is not one of ours.
+
+    Raises:
+        ContractError: if it is no TFLite file at all.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    content = path.read_bytes()
+    if content[4:8] != b"TFL3":
+        raise ContractError(f"{path} cannot be read as TFLite: it does not begin like one")
+    model = schema.Model.GetRootAs(content, 0)
+    for index in range(model.MetadataLength()):
+        entry = model.Metadata(index)
+        if entry.Name() == METADATA.encode():
+            return dict(json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()))
+    return {}
+
+
+def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
+    """Read a file back, by LiteRT on the CPU (XNNPACK).
+
+    Raises:
+        ContractError: if the file is damaged, or was not exported by lightsam.
+    """
+    from ai_edge_litert.interpreter import Interpreter
+
+    try:
+        metadata = read_metadata(path)
+        with kept_off_the_terminal(NAME):
+            interpreter = Interpreter(str(path))
+            runner = interpreter.get_signature_runner(SIGNATURES[stage])
+    except ContractError:
+        raise
+    # What a damaged flatbuffer raises depends on where it is damaged.
+    except Exception as error:
+        raise ContractError(f"{path} cannot be read as TFLite: {first_line(error)}") from error
+    provenance = Provenance.from_metadata(metadata, str(path))
+    shapes = {name: tuple(details["shape"]) for name, details in runner.get_input_details().items()}
+    judge = f"LiteRT {version('ai-edge-litert')}, CPU"
+    return LoadedStage(metadata["stage"], partial(_run, runner, shapes), provenance, judge)
+
+
+def _run(runner: Any, shapes: dict[str, tuple[int, ...]], inputs: Mapping[str, np.ndarray]) -> Arrays:
+    given = {}
+    for name, array in inputs.items():
+        turned = array.ndim == 4 and name in shapes and array.shape != shapes[name]
+        given[name] = np.ascontiguousarray(array.transpose(0, 2, 3, 1) if turned else array, np.float32)
+    with kept_off_the_terminal(NAME):  # the delegate says that it is there
+        return {name: np.array(array) for name, array in runner(**given).items()}

@@ -1,0 +1,247 @@
+"""What holds for every format: the matrix, one answer from all of them, several in one run."""
+
+import functools
+
+import numpy as np
+import pytest
+import tiny
+import torch
+from PIL import Image
+from skimage import data
+
+from lightsam import Predictor, Prompt, load_model
+from lightsam.errors import ContractError, UsageError
+from lightsam.models import MODELS
+from lightsam.stages import STAGE_NAMES
+from lightsam.transforms import upscale_masks
+from lightsam_exporters import FORMATS, coreml, default_precision, find_format, onnx
+from lightsam_exporters.base import ExportOptions, check_pair
+from lightsam_exporters.loading import load_predictor
+from lightsam_exporters.manifest import read
+from lightsam_exporters.mil.program import read_program
+from lightsam_exporters.pipeline import ExportRequest, export_each
+
+MATRIX = [(name, precision) for name in FORMATS for precision in find_format(name).PRECISIONS]
+STATIC = [name for name in FORMATS if not find_format(name).DYNAMIC_PROMPTS]
+
+
+@pytest.mark.parametrize(("format_name", "precision"), MATRIX)
+@pytest.mark.parametrize("card", tiny.CARDS, ids=lambda card: card.name)
+def test_every_architecture_in_every_format_and_precision(matrix_of, card, format_name, precision):
+    """A model is one file and one line, a format is another: the rest comes by itself.
+
+    The decoder is the same for every model, so it is converted with the first alone.
+    """
+    entry = matrix_of(card.name, format_name, precision)
+    parity = entry.entry["parity"]
+    assert parity["passed"] is True
+    whole = set(entry.entry["files"]) == set(STAGE_NAMES)
+    assert whole or card.name != tiny.NAME
+    assert len(parity["measurements"]) == (21 if whole else 1)
+    assert entry.changed_files() == []
+
+
+@pytest.mark.parametrize("card", tiny.CARDS, ids=lambda card: card.name)
+def test_core_ml_has_no_tensor_above_rank_five(matrix_of, card):
+    function = read_program(matrix_of(card.name, "coreml", "float16").path("encoder")).function
+    assert max(len(output.shape) for op in function.operations for output in op.outputs) <= 5
+
+
+PICTURES = {"coffee": data.coffee, "chelsea": data.chelsea, "astronaut": data.astronaut}
+
+
+def prompts_about(picture) -> list[Prompt]:
+    width, height = picture.size
+    middle, corner = (width / 2, height / 2), (width / 5, height / 4)
+    box = (width / 4, height / 4, 3 * width / 4, 3 * height / 4)
+    return [
+        Prompt(points=[middle]),
+        Prompt(points=[middle, corner], labels=[1, 0]),
+        Prompt(box=box),
+        Prompt(points=[corner], labels=[0], box=box),
+    ]
+
+
+@functools.cache
+def reference_at(image_size: int) -> Predictor:
+    return Predictor.from_model(load_model(tiny.NAME, weights="seeded", image_size=image_size))
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("name", PICTURES)
+def test_masks_are_pytorchs_to_the_pixel(exports_of, name, format_name):
+    """The same photograph and prompts at float32, through every format: all masks, at the picture's own size.
+
+    A pixel may differ only where PyTorch's own logit is zero to float32's rounding, and of 10 million few are.
+    """
+    picture = Image.fromarray(PICTURES[name]())
+    entry = exports_of(format_name, "float32")
+    files = load_predictor(entry.folder, format_name=format_name, precision="float32")
+    reference = reference_at(files.image_size)
+    encodings = reference.encode(picture), files.encode(picture)
+    compared = differing = 0
+    for prompt in prompts_about(picture):
+        for multimask in (False, True):
+            expected = reference.predict(encodings[0], prompt, multimask=multimask)
+            found = files.predict(encodings[1], prompt, multimask=multimask)
+            assert 0.02 < expected.masks.mean() < 0.99
+            assert found.best == expected.best
+            wrong = expected.masks != found.masks
+            logits = upscale_masks(expected.low_res_masks, encodings[0].frame)
+            assert np.abs(logits[wrong]).max(initial=0) < 1e-5 * np.abs(logits).max()
+            compared += wrong.size
+            differing += int(wrong.sum())
+    assert compared > 2e6
+    assert differing <= compared / 1e6 + 1, differing
+
+
+@pytest.mark.parametrize("format_name", STATIC)
+def test_empty_slots_are_attended_to_by_nobody(exports_of, format_name):
+    """What stands in an unused slot changes nothing: not one bit."""
+    decoder = exports_of(format_name, "float32").load("decoder")
+    side = decoder.provenance.image_size // 16
+    rng = np.random.default_rng(0)
+    inputs = {
+        "image_embeddings": rng.normal(size=(1, 256, side, side)).astype(np.float32),
+        "point_coords": rng.uniform(0, 16 * side, (1, 8, 2)).astype(np.float32),
+        "point_labels": np.array([[1, -1, -2, -2, -2, -2, -2, -2]], np.float32),
+        "mask_input": np.zeros((1, 1, 4 * side, 4 * side), np.float32),
+        "has_mask_input": np.zeros(1, np.float32),
+    }
+    moved = {**inputs, "point_coords": inputs["point_coords"].copy()}
+    moved["point_coords"][:, 2:] = rng.uniform(0, 16 * side, (1, 6, 2))
+    filled = {**inputs, "point_labels": np.where(inputs["point_labels"] == -2, -1, inputs["point_labels"])}
+    first, second, drifted = (decoder(given)["low_res_masks"] for given in (inputs, moved, filled))
+    assert np.array_equal(first, second)
+    assert not np.allclose(first, drifted, atol=1e-2)  # SAM's own padding label would change the answer
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_predict_answers_from_any_format(exports_of, lightsam, photograph, tmp_path, format_name):
+    folder = exports_of(format_name, "float32").folder
+    size = read(folder)["model"]["image_size"]
+    options = ("--box", "135,60,480,320", "--output")
+    done = lightsam(
+        "predict", photograph, "--artifacts", folder, "--format", format_name, "--precision", "float32",
+        *options, tmp_path / "found.png",
+    )  # fmt: skip
+    assert done.status == 0, done.stderr
+    lightsam("predict", photograph, "--model", tiny.NAME, "--weights", "seeded", "--image-size", size,
+             *options, tmp_path / "expected.png")  # fmt: skip
+    found, expected = (np.asarray(Image.open(tmp_path / f"{name}.png")) for name in ("found", "expected"))
+    assert found.shape == expected.shape
+    assert (found != expected).sum() <= 1  # where PyTorch's own logit is zero: see above
+
+
+def test_stages_of_two_formats_pair_when_their_weights_are_the_same(exports_of, tmp_path, tiny_model):
+    encoder = exports_of("onnx", "float32").load("encoder")
+    check_pair(encoder, exports_of("tflite", "float16").load("decoder"))
+    torch.save({n: t * 1.01 for n, t in tiny_model.state_dict().items()}, tmp_path / "other.pt")
+    request = ExportRequest(
+        tiny.NAME, "coreml", ExportOptions("float32"), tmp_path, ("decoder",), weights=str(tmp_path / "other.pt")
+    )
+    (outcome,) = export_each([request])
+    other = load_decoder(outcome.folder / "coreml-float32" / "decoder.mlpackage")
+    with pytest.raises(ContractError, match="not a pair: weights seeded and other"):
+        check_pair(encoder, other)
+
+
+def load_decoder(path):
+    from lightsam_exporters.base import RunOptions
+
+    return coreml.load(path, "decoder", RunOptions())
+
+
+@pytest.fixture
+def quick():
+    """Exports of the encoder alone, to keep the tests of the command short."""
+    return ("--stage", "encoder", "--weights", "seeded")
+
+
+def rows_of(done) -> list[str]:
+    """Of the table that compares the formats."""
+    return [line for line in done.stdout.splitlines() if line.startswith("│ ") and "-float" in line]
+
+
+def test_several_formats_in_one_run(lightsam, tmp_path, quick):
+    done = lightsam("export", tiny.NAME, "--to", "coreml,onnx", *quick, "--output", tmp_path)
+    assert done.status == 0, done.stderr
+    rows = rows_of(done)
+    assert [row.split()[1] for row in rows] == ["coreml-float16", "onnx-float16"]
+    assert all("pass" in row and "MB" in row for row in rows)
+    assert set(read(tmp_path / tiny.NAME)["exports"]) == {"coreml-float16", "onnx-float16"}
+    assert done.stderr.count("loading") == 2
+
+
+def test_the_weights_are_loaded_once(tmp_path, monkeypatch):
+    from lightsam_exporters import reference
+
+    loaded = []
+    monkeypatch.setattr(reference, "load_model", lambda *a, **k: loaded.append(a) or load_model(*a, **k))
+    requests = [
+        ExportRequest(tiny.NAME, name, ExportOptions("float32"), tmp_path, ("encoder",), weights="seeded")
+        for name in ("coreml", "onnx")
+    ]
+    outcomes = export_each(requests)
+    assert [outcome.error for outcome in outcomes] == [None, None]
+    assert len(loaded) == 1
+
+
+def test_one_that_fails_does_not_keep_the_others_from_running(lightsam, tmp_path, quick, monkeypatch):
+    monkeypatch.setattr(onnx, "REQUIRES", ("no_such_package",))
+    done = lightsam("export", tiny.NAME, "--to", "onnx,coreai,coreml", *quick, "--output", tmp_path)
+    assert done.status == 1
+    assert "pip install 'lightsam[onnx]'" in done.stderr
+    assert "coreai keeps both stages in one file" in done.stderr
+    assert done.stderr.splitlines()[-1] == "error: 2 of 3 formats failed: onnx, coreai"
+    verdicts = {
+        line.split()[1]: "pass" in line
+        for line in done.stdout.splitlines()
+        if line.startswith("│ ") and "-float" in line
+    }
+    assert verdicts == {"onnx-float16": False, "coreai-float32": False, "coreml-float16": True}
+    assert set(read(tmp_path / tiny.NAME)["exports"]) == {"coreml-float16"}
+
+
+def test_weights_that_cannot_be_had_are_told_once(lightsam, tmp_path):
+    done = lightsam("export", tiny.NAME, "--to", "coreml,onnx", "--weights", "none.pt", "--output", tmp_path)
+    assert done.status == 1
+    assert done.stderr.splitlines()[-1].startswith("error: there is no checkpoint none.pt")
+    assert done.stderr.count("none.pt") <= 2
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--to", "coreml,onnx,coreml"), "the format coreml is there more than once"),
+        (("--to", "coreml,tflite", "--with-masks"), "--with-masks changes nothing in coreml, tflite: leave it out"),
+        (("--to", "onnx", "--point-slots", "5"), "--point-slots changes nothing in onnx: leave it out"),
+        (("--to", "coreml,"), "there is no format ''"),
+    ],
+)
+def test_a_request_that_makes_no_sense_is_refused_before_any_work(lightsam, tmp_path, arguments, message):
+    done = lightsam("export", tiny.NAME, *arguments, "--weights", "seeded", "--output", tmp_path)
+    assert done.status == 2
+    assert message in done.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_default_precisions():
+    assert {name: default_precision(name) for name in FORMATS} == {
+        "coreml": "float16",
+        "onnx": "float16",
+        "tflite": "float16",
+        "coreai": "float32",
+    }
+    with pytest.raises(UsageError, match="no format"):
+        default_precision("gguf")
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+def test_only_the_options_that_change_the_files_are_recorded(exports_of, format_name):
+    recorded = exports_of(format_name, "float32").entry["options"]
+    assert set(recorded) == {"precision", *find_format(format_name).OPTIONS}
+
+
+def test_the_registry_of_the_tests_is_whole():
+    assert {card.name for card in tiny.CARDS} <= set(MODELS)

@@ -1,0 +1,284 @@
+"""What is in an ONNX file, read back from the file, and what a program can do with it."""
+
+from dataclasses import replace
+
+import numpy as np
+import onnx
+import onnxruntime
+import pytest
+import tiny
+import torch
+
+from lightsam import Prompt, split
+from lightsam.errors import ContractError, ExportError, UsageError
+from lightsam.metrics import psnr_db
+from lightsam.models import MODELS
+from lightsam_exporters import artifacts, find_format
+from lightsam_exporters import onnx as onnx_format
+from lightsam_exporters.base import ExportOptions, Provenance, RunOptions
+from lightsam_exporters.loading import load_predictor
+from lightsam_exporters.manifest import read
+from lightsam_exporters.pipeline import ExportRequest, export
+
+FLOAT = onnx.TensorProto.FLOAT
+
+
+@pytest.fixture(scope="module")
+def decoder(exports_of):
+    return exports_of("onnx", "float32").load("decoder")
+
+
+@pytest.fixture(scope="module")
+def provenance(tiny_model):
+    return Provenance.of(MODELS[tiny.NAME], tiny.SIZE, None, tiny_model.weights)
+
+
+def shape_of(value) -> list:
+    return [axis.dim_param or axis.dim_value for axis in value.type.tensor_type.shape.dim]
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_interface_is_the_contract_with_dynamic_prompts(exports_of, tiny_stages, precision):
+    for stage in tiny_stages:
+        graph = onnx.load(exports_of("onnx", precision).path(stage.name)).graph
+        for specs, values in ((stage.inputs, graph.input), (stage.outputs, graph.output)):
+            assert [value.name for value in values] == [spec.name for spec in specs]
+            for spec, value in zip(specs, values, strict=True):
+                assert value.type.tensor_type.elem_type == FLOAT
+                assert value.doc_string == spec.meaning
+                expected = list(spec.shape)
+                for axis, name in spec.dynamic.items():
+                    expected[axis] = name
+                assert shape_of(value) == expected
+
+
+@pytest.mark.parametrize(
+    ("prompts", "points"), [(1, 1), (1, 2), (1, 5), (1, 64), (3, 1), (3, 5), (3, 64), (64, 2), (64, 5)]
+)
+def test_any_number_of_prompts_and_points_in_one_call(decoder, tiny_model, prompts, points):
+    stage = split(tiny_model, batch=prompts, point_slots=points).decoder
+    inputs = stage.sample_inputs(seed=points)
+    together = decoder(inputs)
+    for name, expected in stage.run(inputs).items():
+        assert together[name].shape == expected.shape
+        assert psnr_db(expected, together[name]) > 100
+    for index in {0, prompts - 1}:
+        alone = decoder({n: a if n == "image_embeddings" else a[index : index + 1] for n, a in inputs.items()})
+        for name, answer in alone.items():
+            np.testing.assert_allclose(answer[0], together[name][index], atol=1e-5)
+
+
+def test_a_mask_alone_is_a_prompt(exports_of, tiny_predictor, coffee):
+    """It has no points at all: an axis of size 0."""
+    files = load_predictor(exports_of("onnx", "float32").folder, precision="float32")
+    assert files.point_slots is None
+    encoding = tiny_predictor.encode(coffee)
+    mask = tiny_predictor.predict(encoding, Prompt(points=[(300, 150)])).low_res_masks[0]
+    expected, found = (p.predict(encoding, Prompt(mask=mask)) for p in (tiny_predictor, files))
+    np.testing.assert_allclose(found.low_res_masks, expected.low_res_masks, atol=1e-4)
+
+
+def test_many_prompts_are_one_call(exports_of, tiny_predictor, coffee):
+    files = load_predictor(exports_of("onnx", "float32").folder, precision="float32")
+    encoding = files.encode(coffee)
+    prompts = [Prompt(points=[(300, 150)]), Prompt(box=(100, 100, 300, 300)), Prompt(points=[(9, 9)] * 3)]
+    for prompt, found in zip(prompts, files.predict_batch(encoding, prompts), strict=True):
+        expected = tiny_predictor.predict(tiny_predictor.encode(coffee), prompt)
+        assert np.array_equal(found.masks, expected.masks)
+
+
+def test_metadata_tells_what_the_file_is(exports_of, provenance):
+    for precision in ("float32", "float16"):
+        entry = exports_of("onnx", precision)
+        for stage in ("encoder", "decoder"):
+            model = onnx.load(entry.path(stage))
+            onnx.checker.check_model(model, full_check=True)
+            assert "UNTRAINED" in model.doc_string
+            assert "CC0-1.0 (https://example.org/licence)" in model.doc_string
+            facts = {item.key: item.value for item in model.metadata_props}
+            assert (facts["stage"], facts["precision"]) == (stage, precision)
+            assert (facts["trained"], facts["point_slots"]) == ("false", "dynamic")
+            assert Provenance.from_metadata(facts, "it") == provenance
+            assert [(entry.domain, entry.version) for entry in model.opset_import] == [("", 20)]
+
+
+def test_nothing_of_this_machine_is_in_the_file(exports_of):
+    for stage in ("encoder", "decoder"):
+        content = exports_of("onnx", "float32").path(stage).read_bytes()
+        for trace in (b".py", b"/lib/", b"/home", b"/tmp", b"stack_trace"):
+            assert trace not in content
+
+
+def test_nodes_keep_the_module_that_they_come_from(exports_of):
+    nodes = onnx.load(exports_of("onnx", "float32").path("decoder")).graph.node
+    scopes = [item.value for node in nodes for item in node.metadata_props]
+    assert any("mask_decoder.transformer.layers.0.self_attn" in scope for scope in scopes)
+
+
+def test_float16_is_inside_and_the_prompt_encoding_is_not(exports_of):
+    files = {p: exports_of("onnx", p).path("decoder") for p in ("float32", "float16")}
+    assert 1.7 < files["float32"].stat().st_size / files["float16"].stat().st_size < 2.1
+    model = onnx.shape_inference.infer_shapes(onnx.load(files["float16"]))
+    dtypes = {value.name: value.type.tensor_type.elem_type for value in model.graph.value_info}
+    kinds = {node.op_type: dtypes.get(node.output[0]) for node in model.graph.node}
+    assert kinds["Sin"] == kinds["Cos"] == FLOAT
+    assert kinds["Softmax"] == kinds["LayerNormalization"] == onnx.TensorProto.FLOAT16
+    squares = [n for n in model.graph.node if n.op_type == "ReduceMean"]
+    assert squares  # the norms over channels, in pieces: they square, so they stay float32
+    assert {dtypes[node.output[0]] for node in squares} == {FLOAT}
+
+
+@pytest.mark.parametrize("opset", [18, 23])
+def test_other_opsets(tmp_path, tiny_stages, provenance, opset):
+    path = tmp_path / "encoder.onnx"
+    onnx_format.export([tiny_stages.encoder], path, ExportOptions("float32", opset=opset), provenance)
+    assert [entry.version for entry in onnx.load(path).opset_import] == [opset]
+    inputs = tiny_stages.encoder.sample_inputs()
+    found = onnx_format.load(path, "encoder", RunOptions())(inputs)["image_embeddings"]
+    assert psnr_db(tiny_stages.encoder.run(inputs)["image_embeddings"], found) > 110
+
+
+@pytest.mark.parametrize("opset", [17, 24])
+def test_an_opset_that_cannot_be_written_is_refused(opset):
+    with pytest.raises(UsageError, match=f"no opset {opset} here; choose from 18 to 23"):
+        onnx_format.check_options(ExportOptions(opset=opset))
+
+
+@pytest.fixture(scope="module")
+def with_masks(tmp_path_factory):
+    """A decoder that is a drop-in for SAM's published one."""
+    options = ExportOptions("float32", with_masks=True)
+    output = tmp_path_factory.mktemp("with_masks")
+    folder, report = export(ExportRequest(tiny.NAME, "onnx", options, output, weights="seeded"))
+    return folder, report
+
+
+def test_a_program_written_for_sams_published_decoder_runs_as_it_is(with_masks, tiny_predictor, coffee):
+    """The call of segment-anything's example: names, shapes, dtypes, and the order of what comes back."""
+    folder, _ = with_masks
+    session = onnxruntime.InferenceSession(str(folder / "onnx-float32" / "decoder.onnx"))
+    encoding = tiny_predictor.encode(coffee)
+    width, height = coffee.size
+    side = tiny.SIZE // 4
+    scale = tiny.SIZE / max(width, height)
+    resized = np.array([int(width * scale + 0.5), int(height * scale + 0.5)])
+    box, point = np.array([135, 60, 480, 320]), np.array([[300, 150]])
+    coord = np.concatenate([point, box.reshape(2, 2)], axis=0)[None, :, :]
+    coord = coord * (resized / [width, height])  # ResizeLongestSide.apply_coords
+    ort_inputs = {
+        "image_embeddings": encoding.image_embeddings,
+        "point_coords": coord.astype(np.float32),
+        "point_labels": np.array([[1, 2, 3]], dtype=np.float32),
+        "mask_input": np.zeros((1, 1, side, side), dtype=np.float32),
+        "has_mask_input": np.zeros(1, dtype=np.float32),
+        "orig_im_size": np.array([height, width], dtype=np.float32),
+    }
+    masks, scores, low_res_logits = session.run(None, ort_inputs)
+    assert masks.shape == (1, 4, height, width)
+    assert scores.shape == (1, 4)
+    assert low_res_logits.shape == (1, 4, side, side)
+    expected = tiny_predictor.predict(encoding, Prompt(points=point, box=tuple(box)), multimask=False)
+    assert np.array_equal(masks[0, :1] > 0, expected.masks)
+    assert 0.05 < expected.masks.mean() < 0.99
+    np.testing.assert_allclose(scores[0, :1], expected.iou_predictions, atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(1, 1), (40, 30), (333, 1000), (2000, 7)])
+def test_full_size_masks_are_those_of_the_predictor(with_masks, tiny_predictor, coffee, size):
+    folder, _ = with_masks
+    picture = coffee.resize(size)
+    encoding = tiny_predictor.encode(picture)
+    decoder = onnx_format.load(folder / "onnx-float32" / "decoder.onnx", "decoder", RunOptions())
+    prompt = Prompt(box=(0, 0, *size))
+    given = {"image_embeddings": encoding.image_embeddings, **encode(prompt, encoding)}
+    found = decoder({**given, "orig_im_size": np.array(size[::-1], np.float32)})["masks"]
+    expected = tiny_predictor.predict(encoding, prompt, multimask=False).masks
+    assert np.array_equal(found[0, :1] > 0, expected)
+
+
+def encode(prompt, encoding):
+    from lightsam.prompts import encode_prompts
+
+    return encode_prompts([prompt], encoding.frame)
+
+
+def test_full_size_masks_are_judged_and_recorded(with_masks):
+    folder, report = with_masks
+    assert {m.output for m in report.measurements if m.scope == "decoder"} == {
+        "masks",
+        "low_res_masks",
+        "iou_predictions",
+    }
+    assert all(m.mask_iou is not None for m in report.measurements if m.output == "masks")
+    entry = read(folder)["exports"]["onnx-float32"]
+    assert entry["options"] == {"precision": "float32", "opset": 20, "with_masks": True}
+    decoder = entry["files"]["decoder"]
+    assert decoder["inputs"][-1]["name"] == "orig_im_size"
+    assert decoder["outputs"][0]["shape"] == ["prompts", 4, "height", "width"]
+
+
+def test_a_decoder_with_masks_serves_the_predictor_too(with_masks, tiny_predictor, coffee, lightsam):
+    folder, _ = with_masks
+    files = load_predictor(folder, format_name="onnx")
+    prompt = Prompt(points=[(300, 150)])
+    expected, found = (p.predict(p.encode(coffee), prompt) for p in (tiny_predictor, files))
+    assert np.array_equal(expected.masks, found.masks)
+    assert lightsam("parity", folder).status == 0
+
+
+@pytest.fixture
+def with_external_data(tmp_path, monkeypatch):
+    """As above 2 GB, where one protocol buffer ends."""
+    monkeypatch.setattr(onnx_format, "_LARGEST_FILE", 1000)
+    request = ExportRequest(tiny.NAME, "onnx", ExportOptions("float32"), tmp_path, ("encoder",), weights="seeded")
+    folder, report = export(request)
+    assert report.passed
+    return request, folder
+
+
+def test_weights_of_a_large_model_lie_beside_it(with_external_data, lightsam):
+    request, folder = with_external_data
+    path = folder / "onnx-float32" / "encoder.onnx"
+    data = artifacts.external_data(path)
+    assert data.stat().st_size > 10 * path.stat().st_size
+    file = read(folder)["exports"]["onnx-float32"]["files"]["encoder"]
+    assert file["size_bytes"] == path.stat().st_size + data.stat().st_size
+    # they go with it where the other stage is exported later
+    export(replace(request, stages=("decoder",)))
+    assert lightsam("parity", folder).status == 0
+    content = bytearray(data.read_bytes())
+    content[len(content) // 2] ^= 64
+    data.write_bytes(content)
+    done = lightsam("parity", folder)
+    assert done.status == 1
+    assert "encoder.onnx has changed" in done.stdout
+    data.unlink()
+    done = lightsam("parity", folder)
+    assert done.status == 1
+    assert "cannot be read as ONNX" in done.stderr
+
+
+@pytest.mark.parametrize("damage", ["text", "truncated", "empty"])
+def test_a_damaged_file_is_told(tmp_path, exports_of, damage):
+    content = exports_of("onnx", "float32").path("encoder").read_bytes()
+    path = tmp_path / "encoder.onnx"
+    path.write_bytes({"text": b"not a model", "truncated": content[: len(content) // 2], "empty": b""}[damage])
+    with pytest.raises(ContractError, match=r"encoder\.onnx"):
+        onnx_format.load(path, "encoder", RunOptions())
+
+
+def test_a_file_of_somebody_else_is_told(tmp_path, exports_of):
+    model = onnx.load(exports_of("onnx", "float32").path("encoder"))
+    del model.metadata_props[:]
+    onnx.save(model, tmp_path / "encoder.onnx")
+    with pytest.raises(ContractError, match="was not exported by lightsam"):
+        onnx_format.load(tmp_path / "encoder.onnx", "encoder", RunOptions())
+
+
+def test_the_converters_own_message_is_passed_on(tmp_path, tiny_stages, provenance, monkeypatch):
+    def fail(*_, **__):
+        raise RuntimeError("\nno translation for aten.frobnicate\nand more")
+
+    monkeypatch.setattr(torch.onnx, "export", fail)
+    with pytest.raises(ExportError, match=r"the encoder of tiny_sam: no translation for aten\.frobnicate$"):
+        find_format("onnx").export([tiny_stages.encoder], tmp_path / "e.onnx", ExportOptions(), provenance)

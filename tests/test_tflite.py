@@ -1,0 +1,167 @@
+"""What is in a LiteRT file, read back from the file, on this runtime and on the one that many devices still have."""
+
+import subprocess
+import sys
+from collections import Counter
+
+import numpy as np
+import pytest
+import tiny
+from ai_edge_litert.interpreter import Interpreter
+from ai_edge_litert.tools import flatbuffer_utils
+
+from lightsam.errors import ContractError, ExportError
+from lightsam.metrics import psnr_db
+from lightsam.models import MODELS
+from lightsam.stages import STAGE_NAMES
+from lightsam_exporters import tflite
+from lightsam_exporters.base import ExportOptions, Provenance, RunOptions
+from lightsam_exporters.manifest import read
+from lightsam_exporters.pipeline import ExportRequest, export
+
+CODES = {code: name for name, code in vars(flatbuffer_utils.BuiltinOperator).items() if isinstance(code, int)}
+
+
+@pytest.fixture(scope="module")
+def provenance(tiny_model):
+    return Provenance.of(MODELS[tiny.NAME], tiny.SIZE, 8, tiny_model.weights)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_one_signature_a_file_with_the_names_of_the_contract(exports_of, tiny_stages, precision):
+    for stage, signature in zip(tiny_stages, ("encode", "decode"), strict=True):
+        interpreter = Interpreter(str(exports_of("tflite", precision).path(stage.name)))
+        assert list(interpreter.get_signature_list()) == [signature]
+        runner = interpreter.get_signature_runner(signature)
+        for specs, details in (
+            (stage.inputs, runner.get_input_details()),
+            (stage.outputs, runner.get_output_details()),
+        ):
+            assert {name: (tuple(d["shape"]), np.dtype(d["dtype"]).name) for name, d in details.items()} == {
+                spec.name: (spec.shape, "float32") for spec in specs
+            }
+
+
+def operations(path) -> Counter:
+    model = flatbuffer_utils.read_model(path)
+    codes = [CODES[flatbuffer_utils.get_builtin_code_from_operator_code(code)] for code in model.operatorCodes]
+    return Counter(codes[operator.opcodeIndex] for graph in model.subgraphs for operator in graph.operators)
+
+
+@pytest.mark.parametrize("card", tiny.CARDS, ids=lambda card: card.name)
+def test_no_flex_or_custom_operation_and_no_tensor_above_rank_five(matrix_of, card):
+    """Delegates and old runtimes have neither."""
+    for stage in ("encoder", "decoder") if card.name == tiny.NAME else ("encoder",):
+        path = matrix_of(card.name, "tflite", "float32").path(stage)
+        kinds = operations(path)
+        assert sum(kinds.values()) > 100
+        assert not {"CUSTOM", "DELEGATE"} & set(kinds)
+        assert not [kind for kind in kinds if kind.startswith(("STABLEHLO", "FLEX"))]
+        tensors = flatbuffer_utils.read_model(path).subgraphs[0].tensors
+        assert max(len(tensor.shape) for tensor in tensors if tensor.shape is not None) <= 5
+
+
+def test_float16_weights_halve_the_file(exports_of):
+    for stage in STAGE_NAMES:
+        sizes = {p: exports_of("tflite", p).path(stage).stat().st_size for p in ("float32", "float16")}
+        assert 1.6 < sizes["float32"] / sizes["float16"] < 2.1
+        assert operations(exports_of("tflite", "float16").path(stage))["DEQUANTIZE"] > 10
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_metadata_tells_what_the_file_is(exports_of, tiny_stages, provenance, precision):
+    for stage in tiny_stages:
+        path = exports_of("tflite", precision).path(stage.name)
+        facts = tflite.read_metadata(path)
+        assert (facts["stage"], facts["precision"], facts["trained"]) == (stage.name, precision, "false")
+        assert facts["tensors"] == {spec.name: spec.meaning for spec in (*stage.inputs, *stage.outputs)}
+        assert Provenance.from_metadata(facts, "it") == provenance
+        description = flatbuffer_utils.read_model(path).description.decode()
+        assert "UNTRAINED" in description
+        assert "CC0-1.0 (https://example.org/licence)" in description
+
+
+def test_channels_last_on_request(tmp_path, tiny_stages):
+    options = ExportOptions("float32", image_layout="nhwc")
+    folder, report = export(ExportRequest(tiny.NAME, "tflite", options, tmp_path, ("encoder",), weights="seeded"))
+    assert report.passed
+    file = read(folder)["exports"]["tflite-float32"]["files"]["encoder"]
+    assert file["inputs"][0]["shape"] == [1, tiny.SIZE, tiny.SIZE, 3]
+    path = folder / file["path"]
+    runner = Interpreter(str(path)).get_signature_runner("encode")
+    image = tiny_stages.encoder.sample_inputs()["image"]
+    expected = tiny_stages.encoder.run({"image": image})["image_embeddings"]
+    found = runner(image=np.ascontiguousarray(image.transpose(0, 2, 3, 1)))["image_embeddings"]
+    assert psnr_db(expected, found) > 110
+    # what was loaded takes the contract's layout all the same
+    assert psnr_db(expected, tflite.load(path, "encoder", RunOptions())({"image": image})["image_embeddings"]) > 110
+
+
+@pytest.mark.parametrize("damage", ["text", "truncated", "empty", "header"])
+def test_a_damaged_file_is_told(tmp_path, exports_of, damage):
+    content = exports_of("tflite", "float32").path("encoder").read_bytes()
+    path = tmp_path / "encoder.tflite"
+    damaged = {"text": b"not a model", "truncated": content[: len(content) // 2], "empty": b"", "header": content[:8]}
+    path.write_bytes(damaged[damage])
+    with pytest.raises(ContractError, match=r"encoder\.tflite"):
+        tflite.load(path, "encoder", RunOptions())
+
+
+def test_a_decoder_is_no_encoder(exports_of):
+    with pytest.raises(ContractError, match=r"decoder\.tflite cannot be read as TFLite: .*encode"):
+        tflite.load(exports_of("tflite", "float32").path("decoder"), "encoder", RunOptions())
+
+
+def test_the_converters_own_message_is_passed_on(tmp_path, tiny_stages, provenance, monkeypatch):
+    import litert_torch
+
+    def fail(*_, **__):
+        raise RuntimeError("no lowering of aten.frobnicate\nand more")
+
+    monkeypatch.setattr(litert_torch, "signature", fail)
+    with pytest.raises(ExportError, match=r"the encoder of tiny_sam: no lowering of aten\.frobnicate$"):
+        tflite.export([tiny_stages.encoder], tmp_path / "e.tflite", ExportOptions(), provenance)
+
+
+_OLD_RUNTIME = ("tflite-runtime==2.14.0", "numpy<2")
+_RUN_BY_IT = """
+import sys
+import numpy as np
+from tflite_runtime.interpreter import Interpreter
+model, signature, inputs, outputs = sys.argv[1:]
+runner = Interpreter(model).get_signature_runner(signature)
+np.savez(outputs, **runner(**np.load(inputs)))
+"""
+
+
+@pytest.fixture(scope="module")
+def old_runtime(tmp_path_factory):
+    """Python of an environment with tflite-runtime 2.14, whose extension module needs numpy 1."""
+    folder = tmp_path_factory.mktemp("tflite_runtime")
+    python = folder / "bin" / "python"
+    for command in (
+        [sys.executable, "-m", "venv", folder],
+        [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *_OLD_RUNTIME],
+    ):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        if done.returncode:
+            pytest.skip(f"tflite-runtime 2.14 cannot be had here: {done.stderr.strip().splitlines()[-1:]}")
+    return python
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16"])
+def test_tflite_runtime_2_14_agrees(exports_of, tiny_stages, old_runtime, tmp_path, precision):
+    """The runtime that many devices still have: every output of both stages."""
+    entry = exports_of("tflite", precision)
+    for stage, signature in zip(tiny_stages, ("encode", "decode"), strict=True):
+        inputs = stage.sample_inputs()
+        np.savez(tmp_path / "inputs.npz", **inputs)
+        command = [old_runtime, "-c", _RUN_BY_IT, entry.path(stage.name), signature]
+        command += [tmp_path / "inputs.npz", tmp_path / "outputs.npz"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert done.returncode == 0, done.stderr
+        old, new, reference = np.load(tmp_path / "outputs.npz"), entry.load(stage.name)(inputs), stage.run(inputs)
+        assert set(old) == set(new) == set(reference)
+        for name in reference:
+            assert psnr_db(new[name], old[name]) > 100, name
+            assert psnr_db(reference[name], old[name]) > (100 if precision == "float32" else 50), name
