@@ -6,87 +6,75 @@ all that failed.
 """
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from copy import copy
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass
 from functools import cached_property
-from importlib.resources import as_file, files
 from typing import Any
 
 import numpy as np
-from PIL import Image
 
-from lightsam.metrics import cosine, mask_iou, max_abs_error, psnr_db
-from lightsam.prompts import Prompt, encode_prompts
-from lightsam.stages import LOW_RES_MASKS, MASKS, ORIG_IM_SIZE, Arrays, Stages
-from lightsam.transforms import MASK_THRESHOLD, open_picture, to_model_input, upscale_masks
+from lightsam.metrics import (
+    boundary_iou,
+    cosine,
+    flipped_pixels,
+    mask_iou,
+    max_abs_error,
+    mean_abs_error,
+    psnr_db,
+    same_best,
+    same_order,
+    sqnr_db,
+)
+from lightsam.prompts import encode_prompts
+from lightsam.stages import IOU_PREDICTIONS, LOW_RES_MASKS, MASKS, ORIG_IM_SIZE, Arrays, Runner, Stages
+from lightsam.transforms import MASK_THRESHOLD, to_model_input, upscale_masks
 
 from .base import LoadedStage
+from .gates import Gate
+from .suite import Case, SuitePicture
 
 CHAIN = "chain"
 """Scope of a measurement of both stages together; the others are the stages' names."""
 
 
 @dataclass(frozen=True)
-class Gate:
-    """What an export must reach."""
+class MaskErrors:
+    """How far masks are apart at the picture's own size; the worst of all masks of a case, but for the count."""
 
-    psnr_db: float
-    """At least, of every output of a stage on the reference's inputs."""
     mask_iou: float
-    """At least, of every mask at the picture's own size."""
-    origin: str
-    """Where the numbers come from."""
-
-
-GATES: dict[tuple[str, str], Gate] = {
-    ("coreml", "float32"): Gate(
-        110,
-        0.9999,
-        "measured with seeded weights at 1024: mobile_sam 126.2 dB, repvit_sam 119.7, edge_sam 125.3, sam_vit_b 131.4",
-    ),
-    ("coreml", "float16"): Gate(
-        50,
-        0.995,
-        "measured with seeded weights at 1024, every result rounded to its declared dtype: at least 55.8 dB a stage "
-        "and 0.9968, both of repvit_sam; converted networks are accepted from 40 dB on in Apple's own guide",
-    ),
-    ("onnx", "float32"): Gate(
-        110,
-        0.9999,
-        "measured with seeded weights at 1024: mobile_sam 127.0 dB, repvit_sam 120.7, edge_sam 126.0, sam_vit_b 122.0",
-    ),
-    ("onnx", "float16"): Gate(
-        50, 0.995, "measured with seeded weights at 1024: at least 63.0 dB a stage and 0.9985, both of repvit_sam"
-    ),
-    ("tflite", "float32"): Gate(
-        110,
-        0.9999,
-        "measured with seeded weights at 1024: mobile_sam 124.7 dB, repvit_sam 119.1, edge_sam 122.3, sam_vit_b 123.3",
-    ),
-    ("tflite", "float16"): Gate(
-        50, 0.995, "measured with seeded weights at 1024: at least 63.4 dB a stage and 0.9986, both of repvit_sam"
-    ),
-    ("coreai", "float32"): Gate(110, 0.9999, "measured with seeded weights at 1024: mobile_sam 124.3 dB"),
-}
-"""Per format and precision. Apple's guide: https://github.com/apple/coreai-models, skills/model-authoring."""
+    boundary_iou: float
+    flipped_pixels: int
+    """Of all masks together."""
 
 
 @dataclass(frozen=True)
 class Measurement:
-    """One output of one stage, or of the chain, for one prompt."""
+    """One output of one stage, or of the chain, for one case: all its prompts and rounds together."""
 
     scope: str
     """"encoder", "decoder" or "chain"."""
+    picture: str
     prompt: str
-    """Name of the prompt; empty for the encoder, which sees none."""
+    """Name of the case; empty for the encoder, which sees none."""
     output: str
     psnr_db: float | None
     """None when both are equal in every bit."""
+    sqnr_db: float | None
+    """Likewise."""
     cosine: float
     max_abs_error: float
+    mean_abs_error: float
     mask_iou: float | None
-    """Of the worst of the four masks; None for an output that is no mask."""
+    """Of the worst mask; None for an output that is no mask."""
+    boundary_iou: float | None
+    """Likewise."""
+    flipped_pixels: int | None
+    """Of all masks together; None for an output that is no mask."""
+    same_best: bool | None
+    """Whether the best mask by predicted IoU is the reference's; None for other outputs."""
+    same_order: bool | None
+    """Whether the predicted IoUs rank the masks as the reference does; None for other outputs."""
     failure: str
     """What is wrong, in words; empty when it passed."""
 
@@ -97,7 +85,8 @@ class ParityReport:
 
     judge: str
     """Who ran the candidate."""
-    picture: str
+    suite: str
+    """Name and version of the questions."""
     gate: Gate
     measurements: tuple[Measurement, ...] = ()
     other_failures: tuple[str, ...] = ()
@@ -114,15 +103,23 @@ class ParityReport:
         return bool(self.measurements) and not self.failures
 
     def as_dict(self) -> dict[str, Any]:
-        """For the manifest; JSON has no infinity, so an exact match has a PSNR of null."""
-        return {"passed": self.passed, **asdict(self), "failures": self.failures}
+        """For the manifest; JSON has no infinity, so an exact match has a PSNR of null, as has a NaN, which fails."""
+        return {"passed": self.passed, **_finite(asdict(self)), "failures": self.failures}
 
     def worst(self) -> list[Measurement]:
-        """For every scope and output, the prompt with the lowest PSNR; failures first."""
+        """For every scope and output, the case with the lowest PSNR; failures first."""
         groups: dict[tuple[str, str], list[Measurement]] = {}
         for measurement in self.measurements:
             groups.setdefault((measurement.scope, measurement.output), []).append(measurement)
         return [min(group, key=lambda m: (not m.failure, _sortable(m.psnr_db))) for group in groups.values()]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _sortable(value: float | None) -> float:
@@ -131,42 +128,15 @@ def _sortable(value: float | None) -> float:
     return -math.inf if math.isnan(value) else value
 
 
-@dataclass
 class Trial:
-    """A photograph and prompts, with the reference's answers."""
+    """One picture of a suite, with the reference's answers: each is computed once, for all candidates."""
 
-    reference: Stages
-    picture: Image.Image
-    name: str
-    prompts: Mapping[str, Prompt]
-    image: np.ndarray = field(init=False)
-
-    def __post_init__(self) -> None:
-        size = self.reference.encoder.inputs[0].shape[-1]
-        self.image, self.frame = to_model_input(self.picture, size)
-
-    @classmethod
-    def default(cls, reference: Stages) -> "Trial":
-        """The photograph that lightsam brings, and one prompt of every kind.
-
-        "Coffee" by Rachel Michetti (Pikolo Espresso Bar), dedicated to the public domain (CC0), from scikit-image's
-        collection. Not square, so padding is judged too.
-        """
-        with as_file(files(__package__) / "data" / "coffee.jpg") as path:
-            picture = open_picture(path)
-        trial = cls(reference, picture, path.name, {})
-        cup, spoon, saucer = (300.0, 150.0), (390.0, 210.0), (160.0, 260.0)
-        box = (135.0, 60.0, 480.0, 320.0)
-        point = Prompt(points=[cup])
-        earlier = trial.answer(point)[LOW_RES_MASKS][0, 0]
-        trial.prompts = {
-            "point": point,
-            "points": Prompt(points=[cup, spoon, saucer], labels=[1, 1, 0]),
-            "box": Prompt(box=box),
-            "box_and_point": Prompt(points=[saucer], labels=[0], box=box),
-            "mask": Prompt(points=[cup], mask=earlier),
-        }
-        return trial
+    def __init__(self, reference: Stages, picture: SuitePicture) -> None:
+        self.reference = reference
+        self.name = picture.name
+        self.cases = picture.cases
+        self.image, self.frame = to_model_input(picture.image, reference.encoder.inputs[0].shape[-1])
+        self._expected: dict[str, list[Arrays]] = {}
 
     @cached_property
     def embeddings(self) -> np.ndarray:
@@ -177,42 +147,82 @@ class Trial:
         """The same trial with another form of the reference's decoder; its embeddings are not computed again."""
         other = copy(self)
         other.reference = reference
+        other._expected = {}
         return other
 
-    def decoder_inputs(self, prompt: Prompt, point_slots: int | None) -> Arrays:
-        """What the decoder is given for one prompt: the reference's embeddings and the encoded prompt.
+    def expected(self, case: Case) -> list[Arrays]:
+        """The reference's answers, a round each."""
+        if case.name not in self._expected:
+            self._expected[case.name] = self.ask(self.reference.decoder.run, None, self.embeddings, case)
+        return self._expected[case.name]
+
+    def ask(
+        self,
+        decoder: Runner,
+        point_slots: int | None,
+        embeddings: np.ndarray,
+        case: Case,
+        earlier: Sequence[Arrays] | None = None,
+    ) -> list[Arrays]:
+        """Ask a decoder every prompt of a case, in every round.
 
         Args:
-            point_slots: of the decoder; None for a dynamic one.
+            decoder: with the inputs and outputs of the contract.
+            point_slots: of a decoder with static shapes, which is asked one prompt a call; None for a dynamic one.
+            embeddings: (1, 256, E, E).
+            earlier: whose masks are the prompts of the later rounds; None for the decoder's own.
+
+        Returns:
+            A round each, the prompts along the first axis.
         """
-        inputs = {"image_embeddings": self.embeddings, **encode_prompts([prompt], self.frame, point_slots)}
+        rounds: list[Arrays] = []
+        for index in range(case.rounds):
+            prompts = list(case.prompts)
+            if index:
+                masks = (earlier or rounds)[index - 1].get(LOW_RES_MASKS, np.empty(0))  # (B, K, 4E, 4E)
+                if masks.ndim != 4 or not np.isfinite(masks).all():
+                    rounds.append(rounds[-1])  # nothing to go on with; it fails as it is
+                    continue
+                prompts = [prompt.refined(mask[0]) for prompt, mask in zip(prompts, masks, strict=True)]
+            calls = [prompts] if point_slots is None else [[prompt] for prompt in prompts]
+            answers = [decoder(self._inputs(embeddings, encode_prompts(c, self.frame, point_slots))) for c in calls]
+            rounds.append(
+                {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+                if len(answers) > 1
+                else answers[0]
+            )
+        return rounds
+
+    def _inputs(self, embeddings: np.ndarray, prompts: Arrays) -> Arrays:
+        inputs = {"image_embeddings": embeddings, **prompts}
         if any(spec.name == ORIG_IM_SIZE for spec in self.reference.decoder.inputs):
             inputs[ORIG_IM_SIZE] = np.array([self.frame.height, self.frame.width], np.float32)
         return inputs
 
-    def answer(self, prompt: Prompt) -> Arrays:
-        """The reference's answer."""
-        return self.reference.decoder.run(self.decoder_inputs(prompt, None))
-
-    def worst_iou(self, output: str, reference: np.ndarray, candidate: np.ndarray) -> float | None:
-        """IoU of the worst of K masks at the picture's own size; None for an output that is no mask.
+    def mask_errors(self, output: str, reference: np.ndarray, candidate: np.ndarray) -> MaskErrors | None:
+        """Compare masks at the picture's own size; None for an output that is no mask.
 
         Args:
             output: its name; low-res masks are brought to the picture's size first.
-            reference: (1, K, height, width) logits.
+            reference: (B, K, height, width) logits.
             candidate: likewise.
         """
         if output not in (LOW_RES_MASKS, MASKS):
             return None
-        logits = [reference[0], candidate[0]]
-        if output == LOW_RES_MASKS:
-            logits = [upscale_masks(masks, self.frame) for masks in logits]
-        pair = [masks > MASK_THRESHOLD for masks in logits]
-        return min(mask_iou(a, b) for a, b in zip(*pair, strict=True))
+        iou, boundary, flipped = 1.0, 1.0, 0
+        for pair in zip(reference, candidate, strict=True):
+            logits = [upscale_masks(masks, self.frame) for masks in pair] if output == LOW_RES_MASKS else pair
+            for a, b in zip(*(masks > MASK_THRESHOLD for masks in logits), strict=True):
+                wrong = flipped_pixels(a, b)
+                if wrong:  # equal masks have an IoU of 1 and need no outlines
+                    flipped += wrong
+                    iou, boundary = min(iou, mask_iou(a, b)), min(boundary, boundary_iou(a, b))
+        return MaskErrors(iou, boundary, flipped)
 
 
 def judge(
-    trial: Trial,
+    trials: Sequence[Trial],
+    suite: str,
     encoder: LoadedStage | None,
     decoder: LoadedStage | None,
     gate: Gate,
@@ -221,70 +231,101 @@ def judge(
     """Compare candidates with the reference.
 
     Args:
+        trials: a picture each.
+        suite: name and version of the questions.
         encoder: candidate, or None when there is only a decoder.
         decoder: likewise; the chain is judged when both are there.
         other_failures: found before, to stand in the same report.
     """
     measurements: list[Measurement] = []
     failures = list(other_failures)
-
-    def measure(scope: str, prompt: str, reference: Arrays, candidate: Arrays) -> None:
-        found, missing = _compare(trial, gate, scope, prompt, reference, candidate)
-        measurements.extend(found)
-        failures.extend(missing)
-
-    embeddings: Arrays = {}
-    if encoder is not None:
-        embeddings = encoder({"image": trial.image})
-        measure("encoder", "", {"image_embeddings": trial.embeddings}, embeddings)
-    if decoder is not None:
-        for name, prompt in trial.prompts.items():
-            inputs = trial.decoder_inputs(prompt, decoder.provenance.point_slots)
-            reference = trial.reference.decoder.run(inputs)
-            measure("decoder", name, reference, decoder(inputs))
-            if "image_embeddings" in embeddings:
-                measure(CHAIN, name, reference, decoder({**inputs, **embeddings}))
+    for trial in trials:
+        comparison = _Comparison(trial, gate, measurements, failures)
+        embeddings: Arrays = {}
+        if encoder is not None:
+            embeddings = encoder({"image": trial.image})
+            comparison.add("encoder", "", {"image_embeddings": trial.embeddings}, embeddings)
+        for case in trial.cases if decoder is not None else ():
+            assert decoder is not None  # by the line above
+            slots = decoder.provenance.point_slots
+            expected = trial.expected(case)
+            if not (case.chain_only and "image_embeddings" in embeddings):
+                found = trial.ask(decoder, slots, trial.embeddings, case, earlier=expected)
+                comparison.add("decoder", case.name, _stacked(expected), _stacked(found))
+            own = embeddings.get("image_embeddings")
+            if own is not None and own.shape == trial.embeddings.shape:
+                found = trial.ask(decoder, slots, own, case)
+                comparison.add(CHAIN, case.name, _stacked(expected), _stacked(found))
     judges = dict.fromkeys(candidate.judge for candidate in (encoder, decoder) if candidate is not None)
-    return ParityReport("; ".join(judges), trial.name, gate, tuple(measurements), tuple(failures))
+    return ParityReport("; ".join(judges), suite, gate, tuple(measurements), tuple(failures))
 
 
-def _compare(
-    trial: Trial, gate: Gate, scope: str, prompt: str, reference: Arrays, candidate: Arrays
-) -> tuple[list[Measurement], list[str]]:
-    """Every output of one run, by name."""
-    where = f"{scope}, {prompt}" if prompt else scope
-    missing = [
-        f"{where}: the output {name!r} is missing; there are {sorted(candidate)}"
-        for name in reference
-        if name not in candidate
-    ]
-    measurements = []
-    for name, expected in reference.items():
-        if name not in candidate:
-            continue
-        found = candidate[name]
-        if found.shape != expected.shape:
-            missing.append(f"{where}: {name} is {found.shape}, the reference's is {expected.shape}")
-            continue
-        decibels = psnr_db(expected, found)
-        iou = trial.worst_iou(name, expected, found)
+def _stacked(rounds: Sequence[Arrays]) -> Arrays:
+    return {name: np.concatenate([answer[name] for answer in rounds]) for name in rounds[0]}
+
+
+@dataclass
+class _Comparison:
+    """Measures the outputs about one picture, and collects what is wrong."""
+
+    trial: Trial
+    gate: Gate
+    measurements: list[Measurement]
+    failures: list[str]
+
+    def add(self, scope: str, prompt: str, reference: Arrays, candidate: Arrays) -> None:
+        """Compare every output of the reference, by name."""
+        where = ", ".join(filter(None, (scope, self.trial.name, prompt)))
+        for name, expected in reference.items():
+            found = candidate.get(name)
+            if found is None:
+                self.failures.append(f"{where}: the output {name!r} is missing; there are {sorted(candidate)}")
+            elif found.shape != expected.shape:
+                self.failures.append(f"{where}: {name} is {found.shape}, the reference's is {expected.shape}")
+            else:
+                self.measurements.append(self._measure(scope, where, prompt, name, expected, found))
+
+    def _measure(
+        self, scope: str, where: str, prompt: str, name: str, expected: np.ndarray, found: np.ndarray
+    ) -> Measurement:
+        gate = self.gate
+        decibels, noise = psnr_db(expected, found), sqnr_db(expected, found)
+        masks = self.trial.mask_errors(name, expected, found)
+        best = order = None
+        if name == IOU_PREDICTIONS:
+            rows = list(zip(expected, found, strict=True))
+            best = all(same_best(a, b, gate.iou_tolerance) for a, b in rows)
+            order = all(same_order(a, b, gate.iou_tolerance) for a, b in rows)
         reasons = []
         if not np.isfinite(found).all():
             reasons.append(f"{int((~np.isfinite(found)).sum())} values are NaN or infinite")
         elif scope != CHAIN and decibels < gate.psnr_db:
             reasons.append(f"PSNR {decibels:.1f} dB is below the gate of {gate.psnr_db:g} dB")
-        if iou is not None and iou < gate.mask_iou:
-            reasons.append(f"mask IoU {iou:.5f} is below the gate of {gate.mask_iou:g}")
-        measurements.append(
-            Measurement(
-                scope,
-                prompt,
-                name,
-                None if math.isinf(decibels) and decibels > 0 else decibels,
-                cosine(expected, found),
-                max_abs_error(expected, found),
-                iou,
-                f"{where}: {name}: {'; '.join(reasons)}" if reasons else "",
-            )
+        if masks is not None:
+            for what, value, least in (
+                ("mask IoU", masks.mask_iou, gate.mask_iou),
+                ("boundary IoU", masks.boundary_iou, gate.boundary_iou),
+            ):
+                if value < least:
+                    reasons.append(f"{what} {value:.5f} is below the gate of {least:g}")
+        if best is False:
+            reasons.append("another mask has the best predicted IoU")
+        if order is False:
+            reasons.append("the predicted IoUs rank the masks in another order")
+        return Measurement(
+            scope=scope,
+            picture=self.trial.name,
+            prompt=prompt,
+            output=name,
+            psnr_db=None if decibels == math.inf else decibels,
+            sqnr_db=None if noise == math.inf else noise,
+            cosine=cosine(expected, found),
+            max_abs_error=max_abs_error(expected, found),
+            mean_abs_error=mean_abs_error(expected, found),
+            mask_iou=None if masks is None else masks.mask_iou,
+            boundary_iou=None if masks is None else masks.boundary_iou,
+            flipped_pixels=None if masks is None else masks.flipped_pixels,
+            same_best=best,
+            same_order=order,
+            failure=f"{where}: {name}: {'; '.join(reasons)}" if reasons else "",
         )
-    return measurements, missing

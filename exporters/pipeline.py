@@ -19,9 +19,11 @@ from lightsam.stages import STAGE_NAMES
 
 from . import artifacts, find_format, manifest
 from .base import ExportOptions, Format, LoadedStage, Provenance, RunOptions, check_pair
+from .gates import GATES
 from .loading import Export
-from .parity import GATES, ParityReport, judge
+from .parity import ParityReport, judge
 from .reference import Reference, References
+from .suite import NAMES, Suite, load_suite
 
 OnStep = Callable[[str], None]
 """Told what begins, in a few words."""
@@ -137,7 +139,7 @@ def export(
             on_step(f"reading the {request.format_name} files back and comparing with PyTorch")
             paths = {name: path for name in STAGE_NAMES if (path := staged / backend.file_name(name)).exists()}
             loaded = {name: backend.load(path, name, RunOptions()) for name, path in paths.items()}
-            report = _judge_pair(reference, loaded, request.format_name, options)
+            report = _judge_pair(reference, loaded, request.format_name, options, Questions(load_suite(NAMES[0])))
             # 5
             if not report.passed:
                 rejected = folder / f"{request.name}.rejected"
@@ -239,17 +241,30 @@ def _judge_pair(
     loaded: Mapping[str, LoadedStage | None],
     format_name: str,
     options: ExportOptions,
+    questions: "Questions",
     other_failures: Sequence[str] = (),
 ) -> ParityReport:
     """Judge what there is of two stages, after making sure that they belong together."""
     encoder, decoder = (loaded.get(name) for name in STAGE_NAMES)
     if encoder is not None and decoder is not None:
         check_pair(encoder, decoder)
-    return judge(reference.trial(options), encoder, decoder, GATES[format_name, options.precision], other_failures)
+    gate = GATES[format_name, options.precision].with_overrides(questions.gates)
+    trials = reference.trials(questions.suite, options)
+    return judge(trials, questions.suite.title, encoder, decoder, gate, other_failures)
+
+
+@dataclass(frozen=True)
+class Questions:
+    """What a judgement asks, and what answers must reach."""
+
+    suite: Suite
+    gates: tuple[str, ...] = ()
+    """Numbers that replace those of the table, as ``name=number``."""
 
 
 def rejudge(
     found: Sequence[Export],
+    questions: Questions,
     weights: str | None = None,
     on_step: OnStep = lambda _: None,
     on_report: Callable[[Export, ParityReport], None] = lambda *_: None,
@@ -259,6 +274,7 @@ def rejudge(
 
     Args:
         found: exports of one folder.
+        questions: the suite, and other gates than those of the table.
         weights: as for an export; None takes those that the manifest names.
         how: compute units, numerics.
 
@@ -280,7 +296,7 @@ def rejudge(
                 f"{entry.name} was made from weights {made_from[:12]}..., and these ({reference.weights.name}) are "
                 f"{reference.weights.sha256[:12]}...: give --weights the right checkpoint"
             )
-        report = _rejudge_one(entry, reference, options, how)
+        report = _rejudge_one(entry, reference, options, questions, how)
         reports.append((entry, report))
         on_report(entry, report)
     return reports
@@ -293,9 +309,11 @@ def _source_of(entry: Export) -> str:
     raise UsageError(f"{entry.name} was made from the checkpoint {name}: say where it is with --weights PATH")
 
 
-def _rejudge_one(entry: Export, reference: Reference, options: ExportOptions, how: RunOptions) -> ParityReport:
+def _rejudge_one(
+    entry: Export, reference: Reference, options: ExportOptions, questions: Questions, how: RunOptions
+) -> ParityReport:
     changed = entry.changed_files()
     if any("is missing" in line for line in changed):
-        return replace(_judge_pair(reference, {}, entry.format_name, options, changed), judge="nobody")
+        return replace(_judge_pair(reference, {}, entry.format_name, options, questions, changed), judge="nobody")
     loaded = {name: entry.load(name, how) for name in STAGE_NAMES}
-    return _judge_pair(reference, loaded, entry.format_name, options, changed)
+    return _judge_pair(reference, loaded, entry.format_name, options, questions, changed)

@@ -7,6 +7,7 @@ from lightsam.stages import Stages, split
 
 from .base import ExportOptions
 from .parity import Trial
+from .suite import Suite
 
 
 class Reference:
@@ -16,7 +17,7 @@ class Reference:
         assert model.weights is not None  # load_model sets it
         self.weights: Weights = model.weights
         self._model = model
-        self._trial: Trial | None = None
+        self._trials: dict[str, list[Trial]] = {}
 
     @property
     def size_bytes(self) -> int:
@@ -27,12 +28,18 @@ class Reference:
         """The two stages, as the contract has them for these options."""
         return split(self._model, point_slots=options.point_slots, with_masks=options.with_masks)
 
-    def trial(self, options: ExportOptions) -> Trial:
-        """The judge's questions, answered by a decoder of these options."""
-        stages = self.stages(options)
-        if self._trial is None:
-            self._trial = Trial.default(stages)
-        return self._trial.against(stages)
+    def trials(self, suite: Suite, options: ExportOptions) -> list[Trial]:
+        """The suite's questions, answered by a decoder of these options."""
+        key = f"{suite.title}, masks" if options.with_masks else suite.title
+        if key not in self._trials:
+            stages = self.stages(options)
+            computed = self._trials.get(suite.title)
+            self._trials[key] = (
+                [trial.against(stages) for trial in computed]
+                if computed
+                else [Trial(stages, picture) for picture in suite.pictures]
+            )
+        return self._trials[key]
 
 
 class References:

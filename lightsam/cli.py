@@ -188,7 +188,8 @@ def export(
     epilog=examples(
         "lightsam parity artifacts/mobile_sam",
         "lightsam parity artifacts/mobile_sam --format onnx --precision float16 --every",
-        "lightsam parity artifacts/mobile_sam --weights my_checkpoint.pt",
+        "lightsam parity artifacts/mobile_sam --suite my_pictures --weights my_checkpoint.pt",
+        "lightsam parity artifacts/mobile_sam --suite quick --gate psnr_db=60 --gate mask_iou=0.99",
     )
 )
 def parity(
@@ -198,6 +199,20 @@ def parity(
     weights: Annotated[
         str | None, typer.Option(help="Checkpoint that the files were made from, if it was a file of yours.")
     ] = None,
+    suite: Annotated[
+        str,
+        typer.Option(
+            help="Photographs and prompts: quick, default, a JSON file of your own, or a folder of pictures.",
+            metavar="quick|default|PATH",
+        ),
+    ] = "default",
+    gate: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Replace a number of the gate: psnr_db, mask_iou, boundary_iou, iou_tolerance. Repeatable.",
+            metavar="NAME=NUMBER",
+        ),
+    ] = None,
     every: Annotated[bool, typer.Option("--every", help="A row for every prompt, not for the worst alone.")] = False,
     compute_units: ComputeUnits = "ALL",
     numerics: Numerics = "declared",
@@ -206,12 +221,15 @@ def parity(
     from lightsam.errors import ParityError
     from lightsam_exporters.base import RunOptions
     from lightsam_exporters.loading import find_exports
-    from lightsam_exporters.pipeline import rejudge
+    from lightsam_exporters.pipeline import Questions, rejudge
+    from lightsam_exporters.suite import load_suite
 
+    questions = Questions(load_suite(suite), tuple(gate or ()))
     found = find_exports(folder, format_name, precision)
     with progress(len(found)) as begin:
         judged = rejudge(
             found,
+            questions,
             weights,
             begin,
             on_report=lambda entry, report: print_report(f"{folder} {entry.name}", report, every=every),

@@ -5,7 +5,7 @@ of their own, after the points; where there are points and no box, one padding p
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -38,6 +38,10 @@ class Prompt:
             raise PromptError(f"a point's label is 1 (foreground) or 0 (background), not {wrong[0]}")
         if len(self.points) == 0 and self.box is None and self.mask is None:
             raise PromptError("an empty prompt has no answer: give a point, a box or a mask")
+
+    def refined(self, mask: np.ndarray) -> "Prompt":
+        """The same question with the mask (4E, 4E) of an earlier answer."""
+        return replace(self, mask=mask)
 
     def check(self, frame: Frame) -> None:
         """Compare with the picture.

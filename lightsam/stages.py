@@ -29,6 +29,7 @@ POINT_SLOTS = 8
 """Prompt slots of formats with static shapes, unless asked for otherwise."""
 
 LOW_RES_MASKS = "low_res_masks"
+IOU_PREDICTIONS = "iou_predictions"
 ORIG_IM_SIZE = "orig_im_size"
 MASKS = "masks"
 """Input and output of a decoder that also gives masks at the picture's own size; names of SAM's published ONNX file."""
@@ -217,7 +218,7 @@ def split(model: Sam, *, batch: int = 1, point_slots: int = POINT_SLOTS, with_ma
                 "1 to 3 those of an ambiguous prompt",
                 dynamic=prompts,
             ),
-            TensorSpec("iou_predictions", (batch, NUM_MASKS), "Predicted IoU of each mask", dynamic=prompts),
+            TensorSpec(IOU_PREDICTIONS, (batch, NUM_MASKS), "Predicted IoU of each mask", dynamic=prompts),
         ),
     )
     return Stages(encoder, _with_masks(decoder, model) if with_masks else decoder)

@@ -169,29 +169,37 @@ def print_answer(answer: "Answer") -> None:
 
 
 def print_report(title: str, report: "ParityReport", *, every: bool = False) -> None:
-    """The table of a judgement, for the worst prompt or for every one, and each failure in words."""
+    """The table of a judgement, for the worst case or for every one, and each failure in words."""
     gate = report.gate
     table = Table(
         "stage",
         "output",
         "prompt",
         "PSNR dB",
-        "cosine",
+        "SQNR dB",
         "max error",
         "mask IoU",
+        "boundary IoU",
+        "flipped",
+        "ranks",
         "verdict",
-        title=f"{title}: parity with PyTorch on {report.picture}",
-        caption=f"judged by: {report.judge}. Gates: {gate.psnr_db:g} dB a stage, mask IoU {gate.mask_iou:g}",
+        title=f"{title}: parity with PyTorch, suite {report.suite}",
+        caption=f"judged by: {report.judge}. Gates: {gate.psnr_db:g} dB a stage, mask IoU {gate.mask_iou:g}, boundary "
+        f"IoU {gate.boundary_iou:g}, ranks but for ties within {gate.iou_tolerance:g}",
     )
     for row in report.measurements if every else report.worst():
+        where = ": ".join(filter(None, (row.picture, row.prompt)))
         table.add_row(
             row.scope,
             row.output,
-            row.prompt if every or not row.prompt else f"{row.prompt} (worst)",
+            where if every else f"{where} (worst)",
             "exact" if row.psnr_db is None else f"{row.psnr_db:.1f}",
-            f"{row.cosine:.7f}",
+            "exact" if row.sqnr_db is None else f"{row.sqnr_db:.1f}",
             f"{row.max_abs_error:.2e}",
             "" if row.mask_iou is None else f"{row.mask_iou:.5f}",
+            "" if row.boundary_iou is None else f"{row.boundary_iou:.5f}",
+            "" if row.flipped_pixels is None else str(row.flipped_pixels),
+            "" if row.same_order is None else ("same" if row.same_order and row.same_best else "other"),
             "[red]FAIL[/red]" if row.failure else "[green]pass[/green]",
         )
     out.print(table)

@@ -14,9 +14,9 @@ from lightsam.errors import ArtifactExistsError, ContractError, ExportError, For
 from lightsam.files import WriteError
 from lightsam_exporters import artifacts, coreml
 from lightsam_exporters.base import ExportOptions
+from lightsam_exporters.gates import GATES
 from lightsam_exporters.loading import find_export, load_pair, load_predictor
 from lightsam_exporters.manifest import read
-from lightsam_exporters.parity import GATES, Gate
 from lightsam_exporters.pipeline import ExportRequest, RejectedError, export
 
 
@@ -109,12 +109,12 @@ def test_a_pair_of_different_weights_is_refused(own_export, request_for, tmp_pat
     assert done.status == 1
     assert "not a pair" in done.stderr
     # a user's checkpoint is found again by its digest
-    assert lightsam("parity", folder, "--weights", tmp_path / "other.pt").status == 0
-    assert "say where it is with --weights" in lightsam("parity", folder).stderr
+    assert lightsam("parity", folder, "--suite", "quick", "--weights", tmp_path / "other.pt").status == 0
+    assert "say where it is with --weights" in lightsam("parity", folder, "--suite", "quick").stderr
 
 
 def test_an_export_that_fails_its_gate_replaces_nothing(own_export, request_for, monkeypatch):
-    monkeypatch.setitem(GATES, ("coreml", "float16"), Gate(500, 1, "cannot be met"))
+    monkeypatch.setitem(GATES, ("coreml", "float16"), replace(GATES["coreml", "float16"], psnr_db=500))
     before = snapshot(own_export)
     with pytest.raises(
         RejectedError, match=r"coreml-float16\.rejected does not answer as PyTorch does: encoder: "
@@ -127,10 +127,10 @@ def test_an_export_that_fails_its_gate_replaces_nothing(own_export, request_for,
 
 
 def test_a_gate_that_fails_ends_the_command_with_1(request_for, monkeypatch, lightsam, tmp_path):
-    monkeypatch.setitem(GATES, ("coreml", "float16"), Gate(500, 1, "cannot be met"))
+    monkeypatch.setitem(GATES, ("coreml", "float16"), replace(GATES["coreml", "float16"], psnr_db=500))
     done = lightsam("export", tiny.NAME, "--weights", "seeded", "--output", tmp_path, "--stage", "decoder")
     assert done.status == 1
-    assert "FAIL decoder, point: low_res_masks: PSNR" in done.stdout
+    assert "FAIL decoder, coffee, point: low_res_masks: PSNR" in done.stdout
     assert not (tmp_path / tiny.NAME / "coreml-float16").exists()
 
 
@@ -205,11 +205,11 @@ def test_an_unwritable_folder_is_refused(tmp_path, lightsam, no_converter):
 
 def test_a_damaged_manifest_is_told(own_export, lightsam):
     (own_export / "manifest.json").write_text("{")
-    done = lightsam("parity", own_export)
+    done = lightsam("parity", own_export, "--suite", "quick")
     assert done.status == 1
     assert "cannot be read" in done.stderr
     (own_export / "manifest.json").write_text(json.dumps({"schema": 99}))
-    assert "is not a manifest of schema" in lightsam("parity", own_export).stderr
+    assert "is not a manifest of schema" in lightsam("parity", own_export, "--suite", "quick").stderr
 
 
 def test_a_manifest_that_cannot_be_written_stays_as_it_was(own_export, monkeypatch, request_for):

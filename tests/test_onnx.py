@@ -223,7 +223,7 @@ def test_a_decoder_with_masks_serves_the_predictor_too(with_masks, tiny_predicto
     prompt = Prompt(points=[(300, 150)])
     expected, found = (p.predict(p.encode(coffee), prompt) for p in (tiny_predictor, files))
     assert np.array_equal(expected.masks, found.masks)
-    assert lightsam("parity", folder).status == 0
+    assert lightsam("parity", folder, "--suite", "quick").status == 0
 
 
 @pytest.fixture
@@ -245,15 +245,15 @@ def test_weights_of_a_large_model_lie_beside_it(with_external_data, lightsam):
     assert file["size_bytes"] == path.stat().st_size + data.stat().st_size
     # they go with it where the other stage is exported later
     export(replace(request, stages=("decoder",)))
-    assert lightsam("parity", folder).status == 0
+    assert lightsam("parity", folder, "--suite", "quick").status == 0
     content = bytearray(data.read_bytes())
     content[len(content) // 2] ^= 64
     data.write_bytes(content)
-    done = lightsam("parity", folder)
+    done = lightsam("parity", folder, "--suite", "quick")
     assert done.status == 1
     assert "encoder.onnx has changed" in done.stdout
     data.unlink()
-    done = lightsam("parity", folder)
+    done = lightsam("parity", folder, "--suite", "quick")
     assert done.status == 1
     assert "cannot be read as ONNX" in done.stderr
 

@@ -8,17 +8,24 @@ import numpy as np
 import pytest
 import torch
 
-from lightsam.prompts import Prompt
+from lightsam.errors import UsageError
+from lightsam_exporters.gates import GATES
 from lightsam_exporters.loading import find_export
 from lightsam_exporters.manifest import read
-from lightsam_exporters.parity import GATES, Trial, judge
+from lightsam_exporters.parity import Trial
+from lightsam_exporters.parity import judge as judge_trials
+from lightsam_exporters.suite import load_suite
 
 GATE = GATES["coreml", "float32"]
 
 
+def judge(trial, encoder, decoder, gate, other_failures=()):
+    return judge_trials([trial], "quick 1", encoder, decoder, gate, other_failures)
+
+
 @pytest.fixture(scope="module")
 def trial(tiny_stages):
-    return Trial.default(tiny_stages)
+    return Trial(tiny_stages, load_suite("quick").pictures[0])
 
 
 @pytest.fixture(scope="module")
@@ -42,8 +49,8 @@ def test_good_files_pass(trial, pair):
 
 
 def test_prompts_of_every_kind_are_judged(trial):
-    kinds = {(bool(p.points), p.box is not None, p.mask is not None, 0 in p.labels) for p in trial.prompts.values()}
-    assert kinds == {
+    prompts = [(case.rounds > 1, prompt) for case in trial.cases for prompt in case.prompts]
+    assert {(bool(p.points), p.box is not None, refined, 0 in p.labels) for refined, p in prompts} == {
         (True, False, False, False),
         (True, False, False, True),
         (False, True, False, False),
@@ -56,24 +63,29 @@ def test_prompts_of_every_kind_are_judged(trial):
 @pytest.mark.parametrize(
     ("stage", "change", "message"),
     [
-        ("encoder", lambda o: {n: 0 * a for n, a in o.items()}, "encoder: image_embeddings: PSNR"),
-        ("encoder", lambda o: {n: 1.001 * a for n, a in o.items()}, "encoder: image_embeddings: PSNR"),
+        ("encoder", lambda o: {n: 0 * a for n, a in o.items()}, "encoder, coffee: image_embeddings: PSNR"),
+        ("encoder", lambda o: {n: 1.001 * a for n, a in o.items()}, "encoder, coffee: image_embeddings: PSNR"),
         (
             "encoder",
             lambda o: {n: a.transpose(0, 1, 3, 2) for n, a in o.items()},
-            "chain, point: low_res_masks: mask IoU",
+            "chain, coffee, point: low_res_masks: mask IoU",
         ),
-        ("decoder", lambda o: {**o, "low_res_masks": o["low_res_masks"] + 0.01}, "decoder, point: low_res_masks: PSNR"),
+        (
+            "decoder",
+            lambda o: {**o, "low_res_masks": o["low_res_masks"] + 0.01},
+            "decoder, coffee, point: low_res_masks: PSNR",
+        ),
         (
             "decoder",
             lambda o: {**o, "low_res_masks": -o["low_res_masks"]},
-            "decoder, box: low_res_masks: PSNR.*mask IoU",
+            "decoder, coffee, box: low_res_masks: PSNR.*mask IoU",
         ),
         ("decoder", lambda o: {**o, "iou_predictions": o["iou_predictions"][:, ::-1]}, "point: iou_predictions: PSNR"),
         ("decoder", lambda o: {**o, "low_res_masks": o["low_res_masks"][:, :3]}, r"is \(1, 3, 32, 32\)"),
         ("decoder", lambda o: {**o, "iou_predictions": np.full((1, 4), np.nan)}, "4 values are NaN"),
         ("decoder", lambda o: {"low_res_masks": o["low_res_masks"]}, "output 'iou_predictions' is missing"),
         ("encoder", lambda o: {"embeddings": o["image_embeddings"]}, "output 'image_embeddings' is missing"),
+        ("decoder", lambda o: {n: a * np.nan for n, a in o.items()}, "chain, coffee, mask: low_res_masks: .*NaN"),
     ],
 )
 def test_a_wrong_answer_fails(trial, pair, stage, change, message):
@@ -98,6 +110,8 @@ def test_one_wrong_pixel_in_a_hundred_fails_by_iou_alone(trial, pair):
     report = judge(trial, pair[0], with_run(pair[1], flip_near_threshold), replace(GATE, psnr_db=20))
     assert not report.passed
     assert all("mask IoU" in failure and "PSNR" not in failure for failure in report.failures)
+    assert any("boundary IoU" in failure for failure in report.failures)
+    assert all(m.flipped_pixels > 100 for m in report.measurements if m.scope == "decoder" and m.mask_iou is not None)
 
 
 def test_everything_that_fails_is_told_at_once(trial, pair):
@@ -118,14 +132,15 @@ def test_one_stage_alone_is_judged(trial, pair):
 
 
 def test_an_exact_match_is_told_from_a_finite_one(trial, tiny_stages, pair):
-    exact = replace(pair[1], run=tiny_stages.decoder.run)
+    dynamic = replace(pair[1].provenance, point_slots=None)
+    exact = replace(pair[1], run=tiny_stages.decoder.run, provenance=dynamic)
     report = judge(trial, None, exact, GATE)
     assert report.passed
     assert all(m.psnr_db is None for m in report.measurements)
 
 
 def test_a_candidate_that_answers_every_prompt_alike_fails(trial, pair, tiny_stages):
-    fixed = trial.answer(Prompt(points=[(300.0, 150.0)]))
+    (fixed,) = trial.expected(trial.cases[0])
     assert not judge(trial, pair[0], replace(pair[1], run=lambda _: fixed), GATE).passed
 
 
@@ -140,7 +155,7 @@ def test_a_corrupt_weight_makes_the_command_fail(own_export, lightsam, precision
     middle = len(content) // 2
     content[middle : middle + 4] = np.float32(1e4).tobytes()
     path.write_bytes(content)
-    done = lightsam("parity", own_export, "--precision", precision)
+    done = lightsam("parity", own_export, "--suite", "quick", "--precision", precision)
     assert done.status == 1
     assert f"FAIL {stage}" in done.stdout
     assert "has changed since it was exported" in done.stdout
@@ -153,7 +168,7 @@ def test_a_flipped_bit_makes_the_command_fail(own_export, lightsam):
     content = bytearray(path.read_bytes())
     content[len(content) // 2] ^= 1
     path.write_bytes(content)
-    done = lightsam("parity", own_export, "--precision", "float32")
+    done = lightsam("parity", own_export, "--suite", "quick", "--precision", "float32")
     assert done.status == 1
     assert "has changed since it was exported" in done.stdout
 
@@ -174,13 +189,13 @@ def test_swapped_outputs_make_the_command_fail(own_export, lightsam, interface_t
                 if output.name in (first, second):
                     output.name = second if output.name == first else first
     path.write_bytes(specification.SerializeToString())
-    done = lightsam("parity", own_export, "--precision", "float32")
+    done = lightsam("parity", own_export, "--suite", "quick", "--precision", "float32")
     assert done.status == 1
     assert "low_res_masks" in done.stdout + done.stderr
 
 
 def test_parity_of_good_files_ends_well(exported, lightsam):
-    done = lightsam("parity", exported, "--every")
+    done = lightsam("parity", exported, "--suite", "quick", "--every")
     assert done.status == 0, done.stderr
     assert done.stdout.count("pass") == 2 * 21
     assert "judged by: lightsam evaluator, declared numerics" in done.stdout
@@ -188,13 +203,13 @@ def test_parity_of_good_files_ends_well(exported, lightsam):
 
 def test_a_missing_file_fails(own_export, lightsam):
     weights_of(own_export, "float32", "decoder").unlink()
-    assert lightsam("parity", own_export, "--precision", "float32").status == 1
+    assert lightsam("parity", own_export, "--suite", "quick", "--precision", "float32").status == 1
 
 
 def test_weights_of_another_checkpoint_are_refused(own_export, lightsam, tiny_model, tmp_path):
     state = {name: tensor * 3 for name, tensor in tiny_model.state_dict().items()}
     torch.save(state, tmp_path / "other.pt")
-    done = lightsam("parity", own_export, "--weights", tmp_path / "other.pt")
+    done = lightsam("parity", own_export, "--suite", "quick", "--weights", tmp_path / "other.pt")
     assert done.status == 1
     assert "give --weights the right checkpoint" in done.stderr
 
@@ -204,3 +219,67 @@ def test_the_manifest_holds_what_the_judge_found(exported):
         assert entry["parity"]["passed"] is True
         assert len(entry["parity"]["measurements"]) == 21
         assert entry["parity"]["judge"] == "lightsam evaluator, declared numerics"
+
+
+def test_masks_that_change_rank_fail(trial, pair):
+    def swapped(inputs):
+        outputs = pair[1].run(inputs)
+        return {**outputs, "iou_predictions": outputs["iou_predictions"][:, [1, 0, 2, 3]]}
+
+    candidate = replace(pair[1], run=swapped)
+    report = judge(trial, None, candidate, replace(GATE, psnr_db=0))
+    ranked = [m for m in report.measurements if m.output == "iou_predictions"]
+    assert not all(m.same_order for m in ranked)
+    assert any("rank the masks in another order" in failure for failure in report.failures)
+    tied = judge(trial, None, candidate, replace(GATE, psnr_db=0, iou_tolerance=9))
+    assert all(m.same_order and m.same_best for m in tied.measurements if m.output == "iou_predictions")
+
+
+def test_rounds_feed_the_chain_its_own_masks_and_the_decoder_the_references(trial, pair):
+    """A decoder whose masks drift a little drifts more in the chain's later rounds."""
+    case = next(case for case in trial.cases if case.rounds > 1)
+    given = []
+
+    def watched(inputs):
+        given.append(inputs["mask_input"])
+        answer = pair[1].run(inputs)
+        return {**answer, "low_res_masks": answer["low_res_masks"] + 1}
+
+    expected = trial.expected(case)
+    trial.ask(watched, 8, trial.embeddings, case, earlier=expected)
+    trial.ask(watched, 8, trial.embeddings, case)
+    assert np.array_equal(given[1][0, 0], expected[0]["low_res_masks"][0, 0])
+    np.testing.assert_allclose(given[3][0, 0], expected[0]["low_res_masks"][0, 0] + 1, atol=1e-4)
+    assert not given[0].any()
+    assert not given[2].any()
+
+
+@pytest.mark.parametrize("format_name", ["coreml", "onnx", "tflite"])
+def test_the_default_suite_passes(exports_of, lightsam, format_name):
+    folder = exports_of(format_name, "float32").folder
+    done = lightsam("parity", folder, "--format", format_name, "--precision", "float32")
+    assert done.status == 0, done.stdout + done.stderr
+    assert "suite default 1" in done.stdout
+
+
+def test_other_gates_can_be_given(exported, lightsam):
+    options = ("--suite", "quick", "--precision", "float16")
+    assert lightsam("parity", exported, *options, "--gate", "psnr_db=40").status == 0
+    done = lightsam("parity", exported, *options, "--gate", "psnr_db=200", "--gate", "mask_iou=0.5")
+    assert done.status == 1
+    assert "is below the gate of 200 dB" in done.stdout
+    assert "mask IoU" not in "".join(line for line in done.stdout.splitlines() if line.startswith("FAIL"))
+    for wrong in ("psnr_db", "psnr_db=high", "colour=1", "origin=1", "psnr_db=nan"):
+        done = lightsam("parity", exported, *options, "--gate", wrong)
+        assert done.status == 2
+        assert f"'{wrong}' is no gate: give NAME=NUMBER with one of: psnr_db, mask_iou" in done.stderr
+
+
+def test_every_gate_has_an_origin():
+    for key, gate in GATES.items():
+        assert "measured" in gate.origin, key
+    with pytest.raises(UsageError):
+        GATE.with_overrides(["speed=1"])
+    assert GATE.with_overrides([]) is GATE
+    assert GATE.with_overrides(["mask_iou=0.5"]).mask_iou == 0.5
+    assert "given" in GATE.with_overrides(["mask_iou=0.5"]).origin

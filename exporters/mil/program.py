@@ -60,9 +60,9 @@ def read_program(package: Path) -> SavedProgram:
     Raises:
         ContractError: if the package is missing, damaged, or no ML Program.
     """
+    specification = _read_specification(package)
     from coremltools.converters.mil.frontend.milproto.load import load
 
-    specification = _read_specification(package)
     try:
         program = load(
             model_spec=specification,
