@@ -1,10 +1,12 @@
 """What every format shares: what a format is, options, provenance, and what a loaded file is."""
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, get_args
+from typing import Any, Literal, NamedTuple, Protocol, get_args
+
+import numpy as np
 
 from lightsam import __version__
 from lightsam.checkpoints import Weights
@@ -12,7 +14,7 @@ from lightsam.errors import ContractError, UsageError
 from lightsam.models import ModelCard
 from lightsam.stages import CONTRACT_VERSION, POINT_SLOTS, STAGE_NAMES, Arrays, Runner, Stage
 
-Precision = Literal["float32", "float16"]
+Precision = Literal["float32", "float16", "float16-safe"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
 ImageInput = Literal["image", "tensor"]
 ImageLayout = Literal["nchw", "nhwc"]
@@ -36,6 +38,8 @@ class ExportOptions:
     """ONNX: let the decoder bring the masks to the picture's size too, as SAM's published one does."""
     image_layout: ImageLayout = "nchw"
     """LiteRT: "nhwc" takes the picture with its channels last, as Android's cameras give it."""
+    float32_operations: tuple[str, ...] = ()
+    """Core ML, float16-safe: what stays in float32, as ``stage/operation``; found by the export itself."""
 
     def __post_init__(self) -> None:
         for name, allowed in (
@@ -65,6 +69,18 @@ class RunOptions:
     """Core ML, on macOS."""
     numerics: str = "declared"
     """The evaluator of ML Programs, where Core ML is not; see `mil.NUMERICS`."""
+
+
+class Value(NamedTuple):
+    """One float tensor inside a file, as it was computed."""
+
+    op_type: str
+    name: str
+    """Of the result, without what a precision adds to it."""
+    array: np.ndarray
+
+
+Observe = Callable[[Value], None]
 
 
 class Format(Protocol):

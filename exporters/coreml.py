@@ -20,7 +20,17 @@ import torch
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.stages import Arrays, Stage, TensorSpec
 
-from .base import ExportOptions, LoadedStage, Precision, Provenance, RunOptions, first_line, static_shapes
+from .base import (
+    ExportOptions,
+    LoadedStage,
+    Observe,
+    Precision,
+    Provenance,
+    RunOptions,
+    Value,
+    first_line,
+    static_shapes,
+)
 from .noise import import_quietly, kept_off_the_terminal
 
 if TYPE_CHECKING:
@@ -30,8 +40,8 @@ logging.getLogger("coremltools").setLevel(logging.ERROR)
 
 NAME = "coreml"
 REQUIRES = ("coremltools",)
-PRECISIONS: tuple[Precision, ...] = ("float16", "float32")
-OPTIONS = ("point_slots", "minimum_deployment_target", "image_input")
+PRECISIONS: tuple[Precision, ...] = ("float16", "float32", "float16-safe")
+OPTIONS = ("point_slots", "minimum_deployment_target", "image_input", "float32_operations")
 DYNAMIC_PROMPTS = False
 
 OLDEST_TARGET = "iOS16"
@@ -78,7 +88,7 @@ def interface(stage: Stage, options: ExportOptions) -> Stage:
         if spec.name == "image" and options.image_input == "image":
             return replace(spec, dtype=_IMAGE)
         if spec.name == "image_embeddings":
-            return replace(spec, dtype=options.precision)
+            return replace(spec, dtype="float32" if options.precision == "float32" else "float16")
         return spec
 
     stage = static_shapes(stage)
@@ -93,22 +103,20 @@ def export(stages: Sequence[Stage], path: Path, options: ExportOptions, provenan
     """
     coremltools = import_quietly("coremltools")
     (stage,) = stages
-    folded = stage.folded()
     specs = interface(stage, options)
-    float16 = options.precision == "float16"
+    kept = {name.removeprefix(f"{stage.name}/") for name in options.float32_operations}
     try:
         with kept_off_the_terminal(NAME):
-            graph = torch.export.export(folded.module, folded.example_tensors(), strict=False).run_decompositions({})
             package = coremltools.convert(
-                graph,
+                trace(stage),
                 inputs=[_input_type(spec) for spec in specs.inputs],
                 outputs=[coremltools.TensorType(name=s.name, dtype=np.dtype(s.dtype).type) for s in specs.outputs],
                 convert_to="mlprogram",
                 minimum_deployment_target=coremltools.target[options.minimum_deployment_target],
                 compute_precision=(
-                    coremltools.transform.FP16ComputePrecision(op_selector=_float16_selector())
-                    if float16
-                    else coremltools.precision.FLOAT32
+                    coremltools.precision.FLOAT32
+                    if options.precision == "float32"
+                    else coremltools.transform.FP16ComputePrecision(op_selector=_float16_selector(kept))
                 ),
                 pass_pipeline=_pipeline(),
                 skip_model_load=True,
@@ -120,6 +128,30 @@ def export(stages: Sequence[Stage], path: Path, options: ExportOptions, provenan
         raise ExportError(
             f"coremltools could not convert or save the {stage.name} of {provenance.model}: {first_line(error)}"
         ) from error
+
+
+def trace(stage: Stage) -> torch.export.ExportedProgram:
+    """The graph that a package is converted from, and that the names inside it come from."""
+    folded = stage.folded()
+    return torch.export.export(folded.module, folded.example_tensors(), strict=False).run_decompositions({})
+
+
+def observe(path: Path, inputs: Mapping[str, np.ndarray], each: Observe, numerics: str = "declared") -> None:
+    """Evaluate a package and show every float inside it, in the order of the program.
+
+    Raises:
+        ContractError: if the package is damaged.
+    """
+    from .mil import Evaluator, Numerics
+
+    evaluator = Evaluator(path, cast(Numerics, numerics))
+    images = _image_inputs(evaluator.program)
+
+    def show(op_type: str, name: str, result: torch.Tensor) -> None:
+        if result.is_floating_point():
+            each(Value(op_type, name.replace("_cast_fp16", ""), result.numpy()))
+
+    evaluator({name: _pixels(array) if name in images else array for name, array in inputs.items()}, show)
 
 
 def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
@@ -140,11 +172,9 @@ def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
             raise UsageError(f"there are no {name} {value!r}; choose from: {', '.join(allowed)}")
     program = read_program(path)
     _check_interface(path, program)
-    specification, metadata = program.specification, program.metadata
+    metadata = program.metadata
     provenance = Provenance.from_metadata(metadata, str(path))
-    image_inputs = {
-        feature.name for feature in specification.description.input if feature.type.WhichOneof("Type") == "imageType"
-    }
+    image_inputs = _image_inputs(program)
     if sys.platform == "darwin":
         run, judge = _core_ml(path, how.compute_units, image_inputs)
     else:
@@ -155,6 +185,12 @@ def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
 
         judge = f"lightsam evaluator, {how.numerics} numerics"
     return LoadedStage(metadata.get("stage", ""), run, provenance, judge)
+
+
+def _image_inputs(program: "SavedProgram") -> set[str]:
+    """Inputs that are 8-bit images."""
+    described = program.specification.description.input
+    return {feature.name for feature in described if feature.type.WhichOneof("Type") == "imageType"}
 
 
 def _check_interface(path: Path, program: "SavedProgram") -> None:
@@ -214,8 +250,8 @@ def _pipeline() -> Any:
     return pipeline
 
 
-def _float16_selector() -> Callable[[Any], bool]:
-    """Select everything but the point encoding: sines of large angles lose their phase in float16.
+def _float16_selector(kept: set[str]) -> Callable[[Any], bool]:
+    """Select everything but ``kept`` and the point encoding: sines of large angles lose their phase in float16.
 
     A coordinate of 1000.5 is 1000 or 1001 in float16, and the angle that it becomes is multiplied by 2 pi and a
     frequency before its sine is taken. So sin, cos and all that leads to them stay in float32.
@@ -226,7 +262,7 @@ def _float16_selector() -> Callable[[Any], bool]:
         nonlocal angles
         if angles is None:  # the converter asks about one operation after the other: find them once
             angles = _leading_to_angles(op.enclosing_block)
-        return op.name not in angles
+        return op.name not in angles and not any(output.name in kept for output in op.outputs)
 
     return may_be_float16
 

@@ -16,7 +16,7 @@ import torch
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.stages import ORIG_IM_SIZE, Arrays, Stage
 
-from .base import ExportOptions, LoadedStage, Precision, Provenance, RunOptions, first_line
+from .base import ExportOptions, LoadedStage, Observe, Precision, Provenance, RunOptions, Value, first_line
 from .half import to_float16
 from .noise import kept_off_the_terminal
 
@@ -72,18 +72,13 @@ def export(stages: Sequence[Stage], path: Path, options: ExportOptions, provenan
             folded = stage.folded()
             if options.precision == "float16":
                 to_float16(folded)
-            axes: dict[str, Any] = {}
             program: Any = torch.onnx.export(
                 folded.module,
                 _traced_inputs(folded),
                 input_names=[spec.name for spec in stage.inputs],
                 output_names=[spec.name for spec in stage.outputs],
                 opset_version=options.opset,
-                dynamic_shapes=tuple(
-                    {axis: axes.setdefault(name, torch.export.Dim(name, min=1, max=_MOST)) for axis, name in d.items()}
-                    or None
-                    for d in (spec.dynamic for spec in stage.inputs)
-                ),
+                dynamic_shapes=_dynamic_shapes(folded),
                 dynamo=True,
                 verbose=False,
             )
@@ -96,6 +91,53 @@ def export(stages: Sequence[Stage], path: Path, options: ExportOptions, provenan
         raise ExportError(
             f"torch.onnx could not convert or save the {stage.name} of {provenance.model}: {first_line(error)}"
         ) from error
+
+
+def _dynamic_shapes(stage: Stage) -> tuple[dict[int, Any] | None, ...]:
+    """The open axes of every input, for the tracer; axes of one name have one size."""
+    axes: dict[str, Any] = {}
+    return tuple(
+        {axis: axes.setdefault(name, torch.export.Dim(name, min=1, max=_MOST)) for axis, name in spec.dynamic.items()}
+        or None
+        for spec in stage.inputs
+    )
+
+
+def trace(stage: Stage) -> torch.export.ExportedProgram:
+    """The graph that the names inside a file come from."""
+    folded = stage.folded()
+    return torch.export.export(
+        folded.module, _traced_inputs(folded), dynamic_shapes=_dynamic_shapes(folded), strict=False
+    )
+
+
+def observe(path: Path, inputs: Mapping[str, np.ndarray], each: Observe, numerics: str = "declared") -> None:
+    """Run a file and show every float inside it, in the order of the graph.
+
+    Raises:
+        ContractError: if the file is damaged.
+    """
+    import onnx
+    import onnxruntime
+
+    try:
+        model = onnx.load(path)
+        there = {output.name for output in model.graph.output}
+        nodes = [(node.op_type, name) for node in model.graph.node for name in node.output if name]
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for _, name in nodes if name not in there)
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 3
+        # Unfused: a fused operation has no name of the file's.
+        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = onnxruntime.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+    except Exception as error:  # as in `load`; and a model above 2 GB cannot be given more outputs in memory
+        raise ContractError(f"{path} cannot be looked into: {first_line(error)}") from error
+    given = {name: np.ascontiguousarray(array, np.float32) for name, array in inputs.items()}
+    names = [output.name for output in session.get_outputs()]
+    found = dict(zip(names, session.run(names, given), strict=True))
+    for op_type, name in nodes:
+        if found[name].dtype.kind == "f":
+            each(Value(op_type, name, found[name].astype(np.float32)))
 
 
 def _traced_inputs(stage: Stage) -> tuple[torch.Tensor, ...]:

@@ -6,7 +6,7 @@ all that failed.
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -26,7 +26,7 @@ from lightsam.metrics import (
     same_order,
     sqnr_db,
 )
-from lightsam.prompts import encode_prompts
+from lightsam.prompts import Prompt, encode_prompts
 from lightsam.stages import IOU_PREDICTIONS, LOW_RES_MASKS, MASKS, ORIG_IM_SIZE, Arrays, Runner, Stages
 from lightsam.transforms import MASK_THRESHOLD, to_model_input, upscale_masks
 
@@ -185,7 +185,7 @@ class Trial:
                     continue
                 prompts = [prompt.refined(mask[0]) for prompt, mask in zip(prompts, masks, strict=True)]
             calls = [prompts] if point_slots is None else [[prompt] for prompt in prompts]
-            answers = [decoder(self._inputs(embeddings, encode_prompts(c, self.frame, point_slots))) for c in calls]
+            answers = [decoder(self.inputs(embeddings, call, point_slots)) for call in calls]
             rounds.append(
                 {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
                 if len(answers) > 1
@@ -193,11 +193,21 @@ class Trial:
             )
         return rounds
 
-    def _inputs(self, embeddings: np.ndarray, prompts: Arrays) -> Arrays:
-        inputs = {"image_embeddings": embeddings, **prompts}
+    def inputs(self, embeddings: np.ndarray, prompts: Sequence[Prompt], point_slots: int | None) -> Arrays:
+        """What a decoder is given for one call."""
+        inputs = {"image_embeddings": embeddings, **encode_prompts(prompts, self.frame, point_slots)}
         if any(spec.name == ORIG_IM_SIZE for spec in self.reference.decoder.inputs):
             inputs[ORIG_IM_SIZE] = np.array([self.frame.height, self.frame.width], np.float32)
         return inputs
+
+    def stage_inputs(self, stage: str, point_slots: int | None) -> Iterator[Arrays]:
+        """What a stage is given about this picture, one call after the other."""
+        if stage == "encoder":
+            yield {"image": self.image}
+            return
+        for case in self.cases:
+            for prompt in case.prompts:
+                yield self.inputs(self.embeddings, [prompt], point_slots)
 
     def mask_errors(self, output: str, reference: np.ndarray, candidate: np.ndarray) -> MaskErrors | None:
         """Compare masks at the picture's own size; None for an output that is no mask.

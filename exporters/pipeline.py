@@ -1,5 +1,6 @@
 """One export from beginning to end: weights, files, judgement, manifest."""
 
+import logging
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
@@ -19,12 +20,15 @@ from lightsam.stages import STAGE_NAMES
 
 from . import artifacts, find_format, manifest
 from .base import ExportOptions, Format, LoadedStage, Provenance, RunOptions, check_pair
+from .bisect import Bisection, bisect
+from .float16 import scan
 from .gates import GATES
 from .loading import Export
 from .parity import ParityReport, judge
 from .reference import Reference, References
 from .suite import NAMES, Suite, load_suite
 
+_LOG = logging.getLogger("lightsam.export")
 OnStep = Callable[[str], None]
 """Told what begins, in a few words."""
 _WORKING_COPIES = 4
@@ -60,7 +64,8 @@ class ExportRequest:
     @property
     def steps(self) -> int:
         """How often `export` reports a step."""
-        return 4 + len(self.stages)  # a format with one file for both stages has one less
+        looked_at = len(self.stages) if self.options.precision == "float16-safe" else 0
+        return 4 + len(self.stages) + looked_at  # a format with one file for both stages has one less
 
 
 class RejectedError(ParityError):
@@ -131,6 +136,8 @@ def export(
                 kept = final / backend.file_name(other)
                 if kept.exists():
                     artifacts.copy(kept, staged)
+            if options.precision == "float16-safe":
+                options = _with_float32_operations(request, backend, options, reference, provenance, temporary, on_step)
             for file_name, group in groupby(request.stages, backend.file_name):
                 names = list(group)
                 on_step(f"converting the {' and '.join(names)} to {request.format_name}, {options.precision}")
@@ -158,6 +165,31 @@ def export(
                 report=report,
             )
     return folder, report
+
+
+def _with_float32_operations(
+    request: ExportRequest,
+    backend: Format,
+    options: ExportOptions,
+    reference: Reference,
+    provenance: Provenance,
+    temporary: Path,
+    on_step: OnStep,
+) -> ExportOptions:
+    """Convert to float32 first, run real pictures through it, and name what float16 could not hold."""
+    stages = reference.stages(options)
+    trials = reference.trials(load_suite(NAMES[0]), options)
+    unsafe: list[str] = []
+    for name in request.stages:
+        on_step(f"looking for what float16 cannot hold in the {name}")
+        path = temporary / f"float32-{backend.file_name(name)}"
+        backend.export([stages[name]], path, replace(options, precision="float32"), provenance)
+        found = scan(path, (inputs for trial in trials for inputs in trial.stage_inputs(name, options.point_slots)))
+        _LOG.info("%s: %d of %d operations stay in float32", name, len(found.risks), found.operations)
+        for risk in found.risks:
+            _LOG.info("%s: %s %s %s (%.4g)", name, risk.op_type, risk.name, risk.reason, risk.largest)
+            unsafe.append(f"{name}/{risk.name}")
+    return replace(options, float32_operations=tuple(unsafe))
 
 
 def _check_request(request: ExportRequest, backend: Format) -> None:
@@ -269,6 +301,7 @@ def rejudge(
     on_step: OnStep = lambda _: None,
     on_report: Callable[[Export, ParityReport], None] = lambda *_: None,
     how: RunOptions = RunOptions(),  # noqa: B008  # it is frozen
+    references: References | None = None,
 ) -> list[tuple[Export, ParityReport]]:
     """Judge exports that lie in a folder: that the files are those of the manifest, and that they answer as PyTorch.
 
@@ -283,23 +316,55 @@ def rejudge(
         ContractError: if a file is too damaged to be read at all.
     """
     reports = []
-    references = References()
+    references = references or References()
     for entry in found:
         on_step(f"comparing {entry.name} with PyTorch")
-        facts = manifest.read(entry.folder)["model"]
-        options = ExportOptions(**entry.entry["options"])
-        # Whoever has the files accepted the licence of their weights.
-        reference = references.load(facts["model"], weights or _source_of(entry), facts["image_size"], True)
-        made_from = entry.entry["weights"]["sha256"]
-        if reference.weights.sha256 != made_from:
-            raise CheckpointError(
-                f"{entry.name} was made from weights {made_from[:12]}..., and these ({reference.weights.name}) are "
-                f"{reference.weights.sha256[:12]}...: give --weights the right checkpoint"
-            )
+        reference, options = _made_from(entry, references, weights)
         report = _rejudge_one(entry, reference, options, questions, how)
         reports.append((entry, report))
         on_report(entry, report)
     return reports
+
+
+def locate(
+    entry: Export,
+    questions: Questions,
+    references: References,
+    weights: str | None = None,
+    threshold_db: float | None = None,
+    against: str = "torch",
+) -> list[Bisection]:
+    """Find the first operation of an export's files that leaves PyTorch, on the suite's first picture.
+
+    Args:
+        threshold_db: PSNR below which an operation is off; None for the gate's.
+        against: as for `bisect`.
+
+    Raises:
+        UsageError: for a format that cannot be looked into.
+    """
+    reference, options = _made_from(entry, references, weights)
+    gate = GATES[entry.format_name, options.precision].with_overrides(questions.gates)
+    trial = reference.trials(questions.suite, options)[0]
+    return bisect(entry, reference, trial, gate.psnr_db if threshold_db is None else threshold_db, against)
+
+
+def _made_from(entry: Export, references: References, weights: str | None) -> tuple[Reference, ExportOptions]:
+    """The model that an export was made from, and its options.
+
+    Raises:
+        CheckpointError: if these weights are others.
+    """
+    facts = manifest.read(entry.folder)["model"]
+    # Whoever has the files accepted the licence of their weights.
+    reference = references.load(facts["model"], weights or _source_of(entry), facts["image_size"], True)
+    made_from = entry.entry["weights"]["sha256"]
+    if reference.weights.sha256 != made_from:
+        raise CheckpointError(
+            f"{entry.name} was made from weights {made_from[:12]}..., and these ({reference.weights.name}) are "
+            f"{reference.weights.sha256[:12]}...: give --weights the right checkpoint"
+        )
+    return reference, ExportOptions(**entry.entry["options"])
 
 
 def _source_of(entry: Export) -> str:

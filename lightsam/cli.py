@@ -20,6 +20,7 @@ from lightsam.terminal import (
     fail,
     out,
     print_answer,
+    print_bisection,
     print_models,
     print_outcomes,
     print_report,
@@ -106,7 +107,11 @@ def export(
         str, typer.Option(help="Formats, separated by commas: coreml, onnx, tflite, coreai.", metavar="FORMAT,...")
     ] = "coreml",
     precision: Annotated[
-        str | None, typer.Option(help="float32 or float16; float16 by default, float32 for coreai.")
+        str | None,
+        typer.Option(
+            help="float32 or float16; float16 by default, float32 for coreai. float16-safe (Core ML): what "
+            "float16 cannot hold stays in float32."
+        ),
     ] = None,
     weights: Weights = "auto",
     image_size: Annotated[
@@ -190,6 +195,7 @@ def export(
         "lightsam parity artifacts/mobile_sam --format onnx --precision float16 --every",
         "lightsam parity artifacts/mobile_sam --suite my_pictures --weights my_checkpoint.pt",
         "lightsam parity artifacts/mobile_sam --suite quick --gate psnr_db=60 --gate mask_iou=0.99",
+        "lightsam parity artifacts/mobile_sam --format coreml --suite quick --bisect --threshold 60",
     )
 )
 def parity(
@@ -214,18 +220,30 @@ def parity(
         ),
     ] = None,
     every: Annotated[bool, typer.Option("--every", help="A row for every prompt, not for the worst alone.")] = False,
+    bisect: Annotated[
+        bool, typer.Option("--bisect", help="Name the first operation that leaves PyTorch (Core ML and ONNX).")
+    ] = False,
+    threshold: Annotated[
+        float | None, typer.Option(help="With --bisect: PSNR in dB below which an operation is off; the gate's.")
+    ] = None,
+    against: Annotated[
+        str, typer.Option(help="With --bisect: torch, or float32 (Core ML: the same file without rounding).")
+    ] = "torch",
     compute_units: ComputeUnits = "ALL",
     numerics: Numerics = "declared",
 ) -> None:
     """Judge what is there against PyTorch; exit status 1 when a gate fails."""
     from lightsam.errors import ParityError
     from lightsam_exporters.base import RunOptions
+    from lightsam_exporters.bisect import can_be_looked_into
     from lightsam_exporters.loading import find_exports
-    from lightsam_exporters.pipeline import Questions, rejudge
+    from lightsam_exporters.pipeline import Questions, locate, rejudge
+    from lightsam_exporters.reference import References
     from lightsam_exporters.suite import load_suite
 
     questions = Questions(load_suite(suite), tuple(gate or ()))
     found = find_exports(folder, format_name, precision)
+    references = References(DownloadBar())
     with progress(len(found)) as begin:
         judged = rejudge(
             found,
@@ -234,7 +252,12 @@ def parity(
             begin,
             on_report=lambda entry, report: print_report(f"{folder} {entry.name}", report, every=every),
             how=RunOptions(compute_units, numerics),
+            references=references,
         )
+        for entry in found if bisect else ():
+            if format_name is not None or can_be_looked_into(entry):
+                for bisection in locate(entry, questions, references, weights, threshold, against):
+                    print_bisection(bisection)
     failed = [entry.name for entry, report in judged if not report.passed]
     if failed:
         raise ParityError(f"{len(failed)} of {len(judged)} exports fail: {', '.join(failed)}")

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
     from lightsam.cost import Cost
     from lightsam.models import ModelCard
     from lightsam.predictor import Answer
+    from lightsam_exporters.bisect import Bisection
     from lightsam_exporters.parity import ParityReport
     from lightsam_exporters.pipeline import Outcome
 
@@ -205,6 +206,22 @@ def print_report(title: str, report: "ParityReport", *, every: bool = False) -> 
     out.print(table)
     for failure in report.failures:
         out.print(f"[red]FAIL[/red] {escape(failure)}", soft_wrap=True)
+
+
+def print_bisection(found: "Bisection") -> None:
+    """Where a stage of a file leaves what it is compared with."""
+    title = f"{found.export} {found.stage}: {len(found.steps)} values compared with {found.against}"
+    if found.culprit is None:
+        out.print(f"{title}; none stays below {found.threshold_db:g} dB")
+        return
+    table = Table("", "operation", "type", "PyTorch module", "PSNR dB", "largest value", title=title)
+    steps = [("before", found.before), ("first off", found.steps[found.culprit])]
+    steps += [("then", step) for step in found.steps[found.culprit + 1 : found.culprit + 3]]
+    for label, step in steps:
+        if step is not None:
+            name = escape(step.name)
+            table.add_row(label, name, step.op_type, step.module, f"{step.psnr_db:.1f}", f"{step.largest:.4g}")
+    out.print(table)
 
 
 def print_outcomes(outcomes: "list[Outcome]") -> None:

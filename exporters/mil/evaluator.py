@@ -1,7 +1,7 @@
 """Running an ML Program on torch, one operation after the other."""
 
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -21,6 +21,9 @@ NUMERICS: tuple[Numerics, ...] = get_args(Numerics)
 """``float32``: every float is a float32, whatever the program declares; shows what is in the file. ``declared``: every
 result is computed in float32 and rounded once to the dtype that the program declares for it; shows what float16
 hardware sees, overflow included."""
+
+Observer = Callable[[str, str, Tensor], None]
+"""Takes the type of an operation, the name of its result and the result."""
 
 
 class EvaluatorError(LightSamError, RuntimeError):
@@ -65,11 +68,12 @@ class Evaluator:
         self._uses.update(self._outputs)
 
     @torch.inference_mode()
-    def __call__(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
+    def __call__(self, inputs: Mapping[str, np.ndarray], observe: Observer | None = None) -> Arrays:
         """Run the program.
 
         Args:
             inputs: by name; floats are rounded to the dtype that the interface declares.
+            observe: shown every result as soon as it is there.
 
         Returns:
             The outputs by name, floats as float32.
@@ -95,6 +99,8 @@ class Evaluator:
                         f"{op.op_type} {op.name!r} gave {tuple(result.shape)}, declared is {tuple(var.shape)}"
                     )
                 values[var.name] = self._rounded(result, var)
+                if observe is not None:
+                    observe(op.op_type, var.name, values[var.name])
             for var in op.get_flattened_inputs():
                 left[var.name] -= 1
                 if not left[var.name]:
