@@ -6,7 +6,7 @@ all that failed.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from copy import copy
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -131,9 +131,18 @@ def _sortable(value: float | None) -> float:
 class Trial:
     """One picture of a suite, with the reference's answers: each is computed once, for all candidates."""
 
-    def __init__(self, reference: Stages, picture: SuitePicture) -> None:
+    def __init__(self, reference: Stages, picture: SuitePicture, point_slots: int | None = None) -> None:
+        """Prepare a picture.
+
+        Args:
+            reference: whose answers are right.
+            picture: and what is asked about it.
+            point_slots: of the reference, where its shapes are static.
+        """
         self.reference = reference
+        self.point_slots = point_slots
         self.name = picture.name
+        self.picture = picture.image
         self.cases = picture.cases
         self.image, self.frame = to_model_input(picture.image, reference.encoder.inputs[0].shape[-1])
         self._expected: dict[str, list[Arrays]] = {}
@@ -153,7 +162,7 @@ class Trial:
     def expected(self, case: Case) -> list[Arrays]:
         """The reference's answers, a round each."""
         if case.name not in self._expected:
-            self._expected[case.name] = self.ask(self.reference.decoder.run, None, self.embeddings, case)
+            self._expected[case.name] = self.ask(self.reference.decoder.run, self.point_slots, self.embeddings, case)
         return self._expected[case.name]
 
     def ask(
@@ -230,6 +239,10 @@ class Trial:
         return MaskErrors(iou, boundary, flipped)
 
 
+OnAnswer = Callable[[Trial, Case, Arrays, Arrays], None]
+"""Told the last round's answers of the reference and of a candidate."""
+
+
 def judge(
     trials: Sequence[Trial],
     suite: str,
@@ -237,6 +250,7 @@ def judge(
     decoder: LoadedStage | None,
     gate: Gate,
     other_failures: Sequence[str] = (),
+    on_answer: OnAnswer = lambda *_: None,
 ) -> ParityReport:
     """Compare candidates with the reference.
 
@@ -246,6 +260,7 @@ def judge(
         encoder: candidate, or None when there is only a decoder.
         decoder: likewise; the chain is judged when both are there.
         other_failures: found before, to stand in the same report.
+        on_answer: shown what the chain answered, or the decoder where there is no encoder, beside the reference.
     """
     measurements: list[Measurement] = []
     failures = list(other_failures)
@@ -259,6 +274,7 @@ def judge(
             assert decoder is not None  # by the line above
             slots = decoder.provenance.point_slots
             expected = trial.expected(case)
+            found: list[Arrays] = []
             if not (case.chain_only and "image_embeddings" in embeddings):
                 found = trial.ask(decoder, slots, trial.embeddings, case, earlier=expected)
                 comparison.add("decoder", case.name, _stacked(expected), _stacked(found))
@@ -266,6 +282,7 @@ def judge(
             if own is not None and own.shape == trial.embeddings.shape:
                 found = trial.ask(decoder, slots, own, case)
                 comparison.add(CHAIN, case.name, _stacked(expected), _stacked(found))
+            on_answer(trial, case, expected[-1], found[-1])
     judges = dict.fromkeys(candidate.judge for candidate in (encoder, decoder) if candidate is not None)
     return ParityReport("; ".join(judges), suite, gate, tuple(measurements), tuple(failures))
 

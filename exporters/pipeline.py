@@ -24,7 +24,7 @@ from .bisect import Bisection, bisect
 from .float16 import scan
 from .gates import GATES
 from .loading import Export
-from .parity import ParityReport, judge
+from .parity import OnAnswer, ParityReport, judge
 from .reference import Reference, References
 from .suite import NAMES, Suite, load_suite
 
@@ -275,6 +275,7 @@ def _judge_pair(
     options: ExportOptions,
     questions: "Questions",
     other_failures: Sequence[str] = (),
+    on_answer: OnAnswer = lambda *_: None,
 ) -> ParityReport:
     """Judge what there is of two stages, after making sure that they belong together."""
     encoder, decoder = (loaded.get(name) for name in STAGE_NAMES)
@@ -282,7 +283,7 @@ def _judge_pair(
         check_pair(encoder, decoder)
     gate = GATES[format_name, options.precision].with_overrides(questions.gates)
     trials = reference.trials(questions.suite, options)
-    return judge(trials, questions.suite.title, encoder, decoder, gate, other_failures)
+    return judge(trials, questions.suite.title, encoder, decoder, gate, other_failures, on_answer)
 
 
 @dataclass(frozen=True)
@@ -299,9 +300,9 @@ def rejudge(
     questions: Questions,
     weights: str | None = None,
     on_step: OnStep = lambda _: None,
-    on_report: Callable[[Export, ParityReport], None] = lambda *_: None,
     how: RunOptions = RunOptions(),  # noqa: B008  # it is frozen
     references: References | None = None,
+    on_answer: OnAnswer = lambda *_: None,
 ) -> list[tuple[Export, ParityReport]]:
     """Judge exports that lie in a folder: that the files are those of the manifest, and that they answer as PyTorch.
 
@@ -320,9 +321,8 @@ def rejudge(
     for entry in found:
         on_step(f"comparing {entry.name} with PyTorch")
         reference, options = _made_from(entry, references, weights)
-        report = _rejudge_one(entry, reference, options, questions, how)
+        report = _rejudge_one(entry, reference, options, questions, how, on_answer)
         reports.append((entry, report))
-        on_report(entry, report)
     return reports
 
 
@@ -375,10 +375,15 @@ def _source_of(entry: Export) -> str:
 
 
 def _rejudge_one(
-    entry: Export, reference: Reference, options: ExportOptions, questions: Questions, how: RunOptions
+    entry: Export,
+    reference: Reference,
+    options: ExportOptions,
+    questions: Questions,
+    how: RunOptions,
+    on_answer: OnAnswer,
 ) -> ParityReport:
     changed = entry.changed_files()
     if any("is missing" in line for line in changed):
         return replace(_judge_pair(reference, {}, entry.format_name, options, questions, changed), judge="nobody")
     loaded = {name: entry.load(name, how) for name in STAGE_NAMES}
-    return _judge_pair(reference, loaded, entry.format_name, options, questions, changed)
+    return _judge_pair(reference, loaded, entry.format_name, options, questions, changed, on_answer)

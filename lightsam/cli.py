@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.logging import RichHandler
 
-from lightsam import __version__, cli_weights
+from lightsam import __version__, cli_parity, cli_weights
+from lightsam.cli_parity import ComputeUnits, Numerics
 from lightsam.cli_weights import AcceptLicense, examples
 from lightsam.errors import LightSamError, PromptError, UsageError
 from lightsam.terminal import (
@@ -20,7 +21,6 @@ from lightsam.terminal import (
     fail,
     out,
     print_answer,
-    print_bisection,
     print_models,
     print_outcomes,
     print_report,
@@ -43,6 +43,7 @@ app = typer.Typer(
     add_completion=False,
 )
 app.add_typer(cli_weights.app, name="weights")
+cli_parity.register(app)
 
 Weights = Annotated[
     str,
@@ -51,11 +52,6 @@ Weights = Annotated[
         "warning), or a path.",
         metavar="auto|official|seeded|PATH",
     ),
-]
-ComputeUnits = Annotated[str, typer.Option(help="Core ML on macOS: ALL, CPU_AND_GPU, CPU_AND_NE or CPU_ONLY.")]
-Numerics = Annotated[
-    str,
-    typer.Option(help="The evaluator, where Core ML is not: declared (rounds as float16 hardware does) or float32."),
 ]
 
 
@@ -187,80 +183,6 @@ def export(
     for outcome in failed:
         assert outcome.error is not None  # by the selection
         raise outcome.error
-
-
-@app.command(
-    epilog=examples(
-        "lightsam parity artifacts/mobile_sam",
-        "lightsam parity artifacts/mobile_sam --format onnx --precision float16 --every",
-        "lightsam parity artifacts/mobile_sam --suite my_pictures --weights my_checkpoint.pt",
-        "lightsam parity artifacts/mobile_sam --suite quick --gate psnr_db=60 --gate mask_iou=0.99",
-        "lightsam parity artifacts/mobile_sam --format coreml --suite quick --bisect --threshold 60",
-    )
-)
-def parity(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A model's folder, with its manifest.json.")],
-    format_name: Annotated[str | None, typer.Option("--format", help="Judge this format alone.")] = None,
-    precision: Annotated[str | None, typer.Option(help="Judge this precision alone.")] = None,
-    weights: Annotated[
-        str | None, typer.Option(help="Checkpoint that the files were made from, if it was a file of yours.")
-    ] = None,
-    suite: Annotated[
-        str,
-        typer.Option(
-            help="Photographs and prompts: quick, default, a JSON file of your own, or a folder of pictures.",
-            metavar="quick|default|PATH",
-        ),
-    ] = "default",
-    gate: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Replace a number of the gate: psnr_db, mask_iou, boundary_iou, iou_tolerance. Repeatable.",
-            metavar="NAME=NUMBER",
-        ),
-    ] = None,
-    every: Annotated[bool, typer.Option("--every", help="A row for every prompt, not for the worst alone.")] = False,
-    bisect: Annotated[
-        bool, typer.Option("--bisect", help="Name the first operation that leaves PyTorch (Core ML and ONNX).")
-    ] = False,
-    threshold: Annotated[
-        float | None, typer.Option(help="With --bisect: PSNR in dB below which an operation is off; the gate's.")
-    ] = None,
-    against: Annotated[
-        str, typer.Option(help="With --bisect: torch, or float32 (Core ML: the same file without rounding).")
-    ] = "torch",
-    compute_units: ComputeUnits = "ALL",
-    numerics: Numerics = "declared",
-) -> None:
-    """Judge what is there against PyTorch; exit status 1 when a gate fails."""
-    from lightsam.errors import ParityError
-    from lightsam_exporters.base import RunOptions
-    from lightsam_exporters.bisect import can_be_looked_into
-    from lightsam_exporters.loading import find_exports
-    from lightsam_exporters.pipeline import Questions, locate, rejudge
-    from lightsam_exporters.reference import References
-    from lightsam_exporters.suite import load_suite
-
-    questions = Questions(load_suite(suite), tuple(gate or ()))
-    found = find_exports(folder, format_name, precision)
-    references = References(DownloadBar())
-    with progress(len(found)) as begin:
-        judged = rejudge(
-            found,
-            questions,
-            weights,
-            begin,
-            on_report=lambda entry, report: print_report(f"{folder} {entry.name}", report, every=every),
-            how=RunOptions(compute_units, numerics),
-            references=references,
-        )
-        for entry in found if bisect else ():
-            if format_name is not None or can_be_looked_into(entry):
-                for bisection in locate(entry, questions, references, weights, threshold, against):
-                    print_bisection(bisection)
-    failed = [entry.name for entry, report in judged if not report.passed]
-    if failed:
-        raise ParityError(f"{len(failed)} of {len(judged)} exports fail: {', '.join(failed)}")
 
 
 @app.command(

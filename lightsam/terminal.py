@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from lightsam_exporters.bisect import Bisection
     from lightsam_exporters.parity import ParityReport
     from lightsam_exporters.pipeline import Outcome
+    from lightsam_exporters.residency import Share
 
 _PIPED_WIDTH = 180
 """Columns where there is no terminal: a table in a log should not be folded to 80."""
@@ -184,7 +185,7 @@ def print_report(title: str, report: "ParityReport", *, every: bool = False) -> 
         "flipped",
         "ranks",
         "verdict",
-        title=f"{title}: parity with PyTorch, suite {report.suite}",
+        title=f"{title}: suite {report.suite}",
         caption=f"judged by: {report.judge}. Gates: {gate.psnr_db:g} dB a stage, mask IoU {gate.mask_iou:g}, boundary "
         f"IoU {gate.boundary_iou:g}, ranks but for ties within {gate.iou_tolerance:g}",
     )
@@ -221,6 +222,14 @@ def print_bisection(found: "Bisection") -> None:
         if step is not None:
             name = escape(step.name)
             table.add_row(label, name, step.op_type, step.module, f"{step.psnr_db:.1f}", f"{step.largest:.4g}")
+    out.print(table)
+
+
+def print_residency(title: str, shares: "list[Share]") -> None:
+    """Where Core ML would run a package."""
+    table = Table("device", "operations", "estimated cost", title=title)
+    for share in shares:
+        table.add_row(share.device, str(share.operations), f"{share.cost:.1%}")
     out.print(table)
 
 

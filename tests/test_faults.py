@@ -155,7 +155,9 @@ def test_gelu_by_tanh(faulty, reference, trial):
 def test_transposed_points(faulty, reference, trial):
     def tamper(decoder):
         embed = decoder.prompt_encoder.embed_points
-        decoder.prompt_encoder.embed_points = lambda coords, labels: embed(torch.cat([coords[..., 1:], coords[..., :1]], -1), labels)
+        decoder.prompt_encoder.embed_points = lambda coords, labels: embed(
+            torch.cat([coords[..., 1:], coords[..., :1]], -1), labels
+        )
 
     entry = faulty("decoder", tamper)
     assert failures_of(trial, entry.load("decoder"))
