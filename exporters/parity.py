@@ -27,7 +27,16 @@ from lightsam.metrics import (
     sqnr_db,
 )
 from lightsam.prompts import Prompt, encode_prompts
-from lightsam.stages import IOU_PREDICTIONS, LOW_RES_MASKS, MASKS, ORIG_IM_SIZE, Arrays, Runner, Stages
+from lightsam.stages import (
+    IOU_PREDICTIONS,
+    LOW_RES_MASKS,
+    MASKS,
+    ORIG_IM_SIZE,
+    STAGE_NAMES,
+    Arrays,
+    Runner,
+    Stages,
+)
 from lightsam.transforms import MASK_THRESHOLD, to_model_input, upscale_masks
 
 from .base import LoadedStage
@@ -210,12 +219,12 @@ class Trial:
         return inputs
 
     def stage_inputs(self, stage: str, point_slots: int | None) -> Iterator[Arrays]:
-        """What a stage is given about this picture, one call after the other."""
-        if stage == "encoder":
+        """What a stage is given about this picture, one call after the other; grids left out."""
+        if stage == STAGE_NAMES[0]:
             yield {"image": self.image}
             return
         for case in self.cases:
-            for prompt in case.prompts:
+            for prompt in () if case.chain_only else case.prompts:
                 yield self.inputs(self.embeddings, [prompt], point_slots)
 
     def mask_errors(self, output: str, reference: np.ndarray, candidate: np.ndarray) -> MaskErrors | None:

@@ -178,7 +178,7 @@ def _with_float32_operations(
 ) -> ExportOptions:
     """Convert to float32 first, run real pictures through it, and name what float16 could not hold."""
     stages = reference.stages(options)
-    trials = reference.trials(load_suite(NAMES[0]), options)
+    trials = reference.trials(load_suite(NAMES[1]), options)
     unsafe: list[str] = []
     for name in request.stages:
         on_step(f"looking for what float16 cannot hold in the {name}")
