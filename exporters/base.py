@@ -81,6 +81,8 @@ class Value(NamedTuple):
 
 
 Observe = Callable[[Value], None]
+OnStep = Callable[[str], None]
+"""Told what begins, in a few words."""
 
 
 class Format(Protocol):

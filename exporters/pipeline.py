@@ -1,7 +1,7 @@
 """One export from beginning to end: weights, files, judgement, manifest."""
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -19,18 +19,14 @@ from lightsam.models import find_model
 from lightsam.stages import STAGE_NAMES
 
 from . import artifacts, find_format, manifest
-from .base import ExportOptions, Format, LoadedStage, Provenance, RunOptions, check_pair
-from .bisect import Bisection, bisect
+from .base import ExportOptions, Format, OnStep, Provenance, RunOptions
 from .float16 import scan
-from .gates import GATES
-from .loading import Export
-from .parity import OnAnswer, ParityReport, judge
+from .judging import Questions, judge_pair
+from .parity import ParityReport
 from .reference import Reference, References
-from .suite import NAMES, Suite, load_suite
+from .suite import NAMES, load_suite
 
 _LOG = logging.getLogger("lightsam.export")
-OnStep = Callable[[str], None]
-"""Told what begins, in a few words."""
 _WORKING_COPIES = 4
 """Times its weights that an export needs on disk: the converter's copy, ours, the old one and some room."""
 
@@ -146,7 +142,7 @@ def export(
             on_step(f"reading the {request.format_name} files back and comparing with PyTorch")
             paths = {name: path for name in STAGE_NAMES if (path := staged / backend.file_name(name)).exists()}
             loaded = {name: backend.load(path, name, RunOptions()) for name, path in paths.items()}
-            report = _judge_pair(reference, loaded, request.format_name, options, Questions(load_suite(NAMES[0])))
+            report = judge_pair(reference, loaded, request.format_name, options, Questions(load_suite(NAMES[0])))
             # 5
             if not report.passed:
                 rejected = folder / f"{request.name}.rejected"
@@ -266,124 +262,3 @@ def _check_together(requests: Sequence[ExportRequest]) -> None:
     for option in requests[0].options.changed() if requests else []:
         if option not in known:
             raise UsageError(f"--{option.replace('_', '-')} changes nothing in {', '.join(names)}: leave it out")
-
-
-def _judge_pair(
-    reference: Reference,
-    loaded: Mapping[str, LoadedStage | None],
-    format_name: str,
-    options: ExportOptions,
-    questions: "Questions",
-    other_failures: Sequence[str] = (),
-    on_answer: OnAnswer = lambda *_: None,
-) -> ParityReport:
-    """Judge what there is of two stages, after making sure that they belong together."""
-    encoder, decoder = (loaded.get(name) for name in STAGE_NAMES)
-    if encoder is not None and decoder is not None:
-        check_pair(encoder, decoder)
-    gate = GATES[format_name, options.precision].with_overrides(questions.gates)
-    trials = reference.trials(questions.suite, options)
-    return judge(trials, questions.suite.title, encoder, decoder, gate, other_failures, on_answer)
-
-
-@dataclass(frozen=True)
-class Questions:
-    """What a judgement asks, and what answers must reach."""
-
-    suite: Suite
-    gates: tuple[str, ...] = ()
-    """Numbers that replace those of the table, as ``name=number``."""
-
-
-def rejudge(
-    found: Sequence[Export],
-    questions: Questions,
-    weights: str | None = None,
-    on_step: OnStep = lambda _: None,
-    how: RunOptions = RunOptions(),  # noqa: B008  # it is frozen
-    references: References | None = None,
-    on_answer: OnAnswer = lambda *_: None,
-) -> list[tuple[Export, ParityReport]]:
-    """Judge exports that lie in a folder: that the files are those of the manifest, and that they answer as PyTorch.
-
-    Args:
-        found: exports of one folder.
-        questions: the suite, and other gates than those of the table.
-        weights: as for an export; None takes those that the manifest names.
-        how: compute units, numerics.
-
-    Raises:
-        CheckpointError: if the weights that the files were made from cannot be had.
-        ContractError: if a file is too damaged to be read at all.
-    """
-    reports = []
-    references = references or References()
-    for entry in found:
-        on_step(f"comparing {entry.name} with PyTorch")
-        reference, options = _made_from(entry, references, weights)
-        report = _rejudge_one(entry, reference, options, questions, how, on_answer)
-        reports.append((entry, report))
-    return reports
-
-
-def locate(
-    entry: Export,
-    questions: Questions,
-    references: References,
-    weights: str | None = None,
-    threshold_db: float | None = None,
-    against: str = "torch",
-) -> list[Bisection]:
-    """Find the first operation of an export's files that leaves PyTorch, on the suite's first picture.
-
-    Args:
-        threshold_db: PSNR below which an operation is off; None for the gate's.
-        against: as for `bisect`.
-
-    Raises:
-        UsageError: for a format that cannot be looked into.
-    """
-    reference, options = _made_from(entry, references, weights)
-    gate = GATES[entry.format_name, options.precision].with_overrides(questions.gates)
-    trial = reference.trials(questions.suite, options)[0]
-    return bisect(entry, reference, trial, gate.psnr_db if threshold_db is None else threshold_db, against)
-
-
-def _made_from(entry: Export, references: References, weights: str | None) -> tuple[Reference, ExportOptions]:
-    """The model that an export was made from, and its options.
-
-    Raises:
-        CheckpointError: if these weights are others.
-    """
-    facts = manifest.read(entry.folder)["model"]
-    # Whoever has the files accepted the licence of their weights.
-    reference = references.load(facts["model"], weights or _source_of(entry), facts["image_size"], True)
-    made_from = entry.entry["weights"]["sha256"]
-    if reference.weights.sha256 != made_from:
-        raise CheckpointError(
-            f"{entry.name} was made from weights {made_from[:12]}..., and these ({reference.weights.name}) are "
-            f"{reference.weights.sha256[:12]}...: give --weights the right checkpoint"
-        )
-    return reference, ExportOptions(**entry.entry["options"])
-
-
-def _source_of(entry: Export) -> str:
-    name = str(entry.entry["weights"]["name"])
-    if name in ("seeded", "official"):
-        return name
-    raise UsageError(f"{entry.name} was made from the checkpoint {name}: say where it is with --weights PATH")
-
-
-def _rejudge_one(
-    entry: Export,
-    reference: Reference,
-    options: ExportOptions,
-    questions: Questions,
-    how: RunOptions,
-    on_answer: OnAnswer,
-) -> ParityReport:
-    changed = entry.changed_files()
-    if any("is missing" in line for line in changed):
-        return replace(_judge_pair(reference, {}, entry.format_name, options, questions, changed), judge="nobody")
-    loaded = {name: entry.load(name, how) for name in STAGE_NAMES}
-    return _judge_pair(reference, loaded, entry.format_name, options, questions, changed, on_answer)

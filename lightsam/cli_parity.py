@@ -13,9 +13,9 @@ if TYPE_CHECKING:
     from lightsam_exporters.base import RunOptions
     from lightsam_exporters.bisect import Bisection
     from lightsam_exporters.illustrate import Illustration
+    from lightsam_exporters.judging import Questions
     from lightsam_exporters.loading import Export
     from lightsam_exporters.parity import ParityReport, Trial
-    from lightsam_exporters.pipeline import Questions
     from lightsam_exporters.report import Judged
     from lightsam_exporters.suite import Case
 
@@ -100,7 +100,7 @@ def parity(
     """Judge what is there against PyTorch, or one folder against another; exit status 1 when a gate fails."""
     from lightsam.errors import ParityError, UsageError
     from lightsam_exporters.base import RunOptions
-    from lightsam_exporters.pipeline import Questions
+    from lightsam_exporters.judging import Questions
     from lightsam_exporters.report import check_suffix, write_report
     from lightsam_exporters.suite import load_suite
 
@@ -178,8 +178,8 @@ def _against_pytorch(
 ) -> "list[Judged]":
     from lightsam_exporters.baseline import Margin, read_baseline, what_got_worse
     from lightsam_exporters.bisect import can_be_looked_into
+    from lightsam_exporters.judging import locate, rejudge
     from lightsam_exporters.loading import find_exports
-    from lightsam_exporters.pipeline import locate, rejudge
     from lightsam_exporters.reference import References
 
     found = find_exports(folder, format_name, precision)
