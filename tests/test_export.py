@@ -117,7 +117,7 @@ def test_an_export_that_fails_its_gate_replaces_nothing(own_export, request_for,
     monkeypatch.setitem(GATES, ("coreml", "float16"), replace(GATES["coreml", "float16"], psnr_db=500))
     before = snapshot(own_export)
     with pytest.raises(
-        RejectedError, match=r"coreml-float16\.rejected does not answer as PyTorch does: encoder: "
+        RejectedError, match=r"coreml-float16\.rejected does not answer as PyTorch does: encoder, coffee: "
     ) as caught:
         export(request_for(overwrite=True))
     assert caught.value.report.failures
