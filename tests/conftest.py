@@ -55,7 +55,8 @@ def matrix_of(tmp_path_factory) -> Callable[[str, str, str], Export]:
     """
 
     @functools.cache
-    def folder_of(model: str, format_name: str) -> Path:
+    def folder_of(model: str, format_name: str, safe: bool) -> Path:
+        # float16-safe apart: `exported` holds the other two precisions, whatever ran before.
         return tmp_path_factory.mktemp(f"{model}-{format_name}")
 
     @functools.cache
@@ -65,7 +66,7 @@ def matrix_of(tmp_path_factory) -> Callable[[str, str, str], Export]:
             model,
             format_name,
             ExportOptions(precision=precision),
-            folder_of(model, format_name),
+            folder_of(model, format_name, precision == "float16-safe"),
             STAGE_NAMES if whole else ("encoder",),
             weights="seeded",
             image_size=SIZES.get(format_name),
