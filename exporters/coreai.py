@@ -137,11 +137,11 @@ class _Runner:
         threading.Thread(target=self._loop.run_forever, daemon=True).start()
         stack = AsyncExitStack()
         weakref.finalize(self, _close, self._loop, stack)
-        self._function = self._wait(_enter(stack, asset, entry_point))
+        with kept_off_the_terminal(NAME):
+            self._function = self._wait(_enter(stack, asset, entry_point))
 
     def _wait(self, work: Coroutine[Any, Any, _T]) -> _T:
-        with kept_off_the_terminal(NAME):
-            return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
         return self._wait(_call(self._function, inputs))

@@ -30,12 +30,21 @@ def read(folder: Path) -> dict[str, Any]:
         ContractError: if there is none, or it is damaged or of another schema.
     """
     path = folder / FILE_NAME
-    try:
-        manifest = json.loads(path.read_text())
-    except FileNotFoundError as error:
+    if not path.exists():
         inside = sorted(found.parent.name for found in folder.glob(f"*/{FILE_NAME}")) if folder.is_dir() else []
         hint = f"; did you mean one of its folders: {', '.join(inside)}?" if inside else ""
-        raise ContractError(f"{folder} has no {FILE_NAME}, so nothing was exported there{hint}") from error
+        raise ContractError(f"{folder} has no {FILE_NAME}, so nothing was exported there{hint}")
+    return read_file(path)
+
+
+def read_file(path: Path) -> dict[str, Any]:
+    """A manifest, wherever it lies.
+
+    Raises:
+        ContractError: if it is missing or damaged or of another schema.
+    """
+    try:
+        manifest = json.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise ContractError(f"{path} cannot be read ({error}): export again with --overwrite") from error
     if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:

@@ -24,7 +24,7 @@ from .float16 import scan
 from .judging import Questions, judge_pair
 from .parity import ParityReport
 from .reference import Reference, References
-from .suite import NAMES, load_suite
+from .suite import DEFAULT, QUICK, load_suite
 
 _LOG = logging.getLogger("lightsam.export")
 _WORKING_COPIES = 4
@@ -142,7 +142,7 @@ def export(
             on_step(f"reading the {request.format_name} files back and comparing with PyTorch")
             paths = {name: path for name in STAGE_NAMES if (path := staged / backend.file_name(name)).exists()}
             loaded = {name: backend.load(path, name, RunOptions()) for name, path in paths.items()}
-            report = judge_pair(reference, loaded, request.format_name, options, Questions(load_suite(NAMES[0])))
+            report = judge_pair(reference, loaded, request.format_name, options, Questions(load_suite(QUICK)))
             # 5
             if not report.passed:
                 rejected = folder / f"{request.name}.rejected"
@@ -174,7 +174,7 @@ def _with_float32_operations(
 ) -> ExportOptions:
     """Convert to float32 first, run real pictures through it, and name what float16 could not hold."""
     stages = reference.stages(options)
-    trials = reference.trials(load_suite(NAMES[1]), options)
+    trials = reference.trials(load_suite(DEFAULT), options)
     unsafe: list[str] = []
     for name in request.stages:
         on_step(f"looking for what float16 cannot hold in the {name}")

@@ -30,8 +30,12 @@ from lightsam.errors import LightSamError, UsageError
 from lightsam.prompts import Prompt
 from lightsam.transforms import open_picture
 
-NAMES = ("quick", "default")
-"""Suites that lightsam brings: an export is judged by the first, ``lightsam parity`` by the second."""
+QUICK = "quick"
+"""What every export is judged by."""
+DEFAULT = "default"
+"""What ``lightsam parity`` asks unless told otherwise."""
+NAMES = (QUICK, DEFAULT)
+"""Suites that lightsam brings."""
 _CASE_KEYS = {"name", "points", "labels", "box", "rounds", "batch", "grid"}
 _PICTURE_KEYS = {"name", "file", "crop", "resize", "cases"}
 

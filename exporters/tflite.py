@@ -166,6 +166,7 @@ def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
         metadata = read_metadata(path)
         with kept_off_the_terminal(NAME):
             interpreter = Interpreter(str(path))
+            interpreter.allocate_tensors()  # the delegate says here, and never again, that it is there
             runner = interpreter.get_signature_runner(SIGNATURES[stage])
     except ContractError:
         raise
@@ -183,5 +184,4 @@ def _run(runner: Any, shapes: dict[str, tuple[int, ...]], inputs: Mapping[str, n
     for name, array in inputs.items():
         turned = array.ndim == 4 and name in shapes and array.shape != shapes[name]
         given[name] = np.ascontiguousarray(array.transpose(0, 2, 3, 1) if turned else array, np.float32)
-    with kept_off_the_terminal(NAME):  # the delegate says that it is there
-        return {name: np.array(array) for name, array in runner(**given).items()}
+    return {name: np.array(array) for name, array in runner(**given).items()}

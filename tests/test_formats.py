@@ -67,17 +67,11 @@ def reference_at(image_size: int) -> Predictor:
     return Predictor.from_model(load_model(tiny.NAME, weights="seeded", image_size=image_size))
 
 
-@pytest.mark.parametrize("format_name", FORMATS)
-@pytest.mark.parametrize("name", PICTURES)
-def test_masks_are_pytorchs_to_the_pixel(exports_of, name, format_name):
-    """The same photograph and prompts at float32, through every format: all masks, at the picture's own size.
+def differing_pixels(reference: Predictor, files: Predictor, picture: Image.Image) -> tuple[int, int]:
+    """How many mask pixels the files answer otherwise, and of how many: all masks, at the picture's own size.
 
-    A pixel may differ only where PyTorch's own logit is zero to float32's rounding, and of 10 million few are.
+    A pixel may differ only where PyTorch's own logit is zero to float32's rounding.
     """
-    picture = Image.fromarray(PICTURES[name]())
-    entry = exports_of(format_name, "float32")
-    files = load_predictor(entry.folder, format_name=format_name, precision="float32")
-    reference = reference_at(files.image_size)
     encodings = reference.encode(picture), files.encode(picture)
     compared = differing = 0
     for prompt in prompts_about(picture):
@@ -91,8 +85,34 @@ def test_masks_are_pytorchs_to_the_pixel(exports_of, name, format_name):
             assert np.abs(logits[wrong]).max(initial=0) < 1e-5 * np.abs(logits).max()
             compared += wrong.size
             differing += int(wrong.sum())
+    return differing, compared
+
+
+@pytest.mark.parametrize("format_name", FORMATS)
+@pytest.mark.parametrize("name", PICTURES)
+def test_masks_are_pytorchs_to_the_pixel(exports_of, name, format_name):
+    """The same photograph and prompts at float32, through every format."""
+    entry = exports_of(format_name, "float32")
+    files = load_predictor(entry.folder, format_name=format_name, precision="float32")
+    differing, compared = differing_pixels(reference_at(files.image_size), files, Image.fromarray(PICTURES[name]()))
     assert compared > 2e6
     assert differing <= compared / 1e6 + 1, differing
+
+
+@pytest.mark.slow
+def test_the_readmes_ten_million_pixels(tmp_path):
+    """What the README says of MobileSAM at its published size."""
+    formats = ("coreml", "onnx", "tflite")
+    options = ExportOptions(precision="float32")
+    requests = [ExportRequest("mobile_sam", name, options, tmp_path, weights="seeded") for name in formats]
+    folder = export_each(requests)[0].folder
+    reference = Predictor.from_model(load_model("mobile_sam", weights="seeded"))
+    pictures = [Image.fromarray(picture()) for picture in PICTURES.values()]
+    for name in formats:
+        files = load_predictor(folder, format_name=name, precision="float32")
+        counts = [differing_pixels(reference, files, picture) for picture in pictures]
+        assert sum(compared for _, compared in counts) > 10e6
+        assert sum(differing for differing, _ in counts) <= 10, name
 
 
 @pytest.mark.parametrize("format_name", STATIC)

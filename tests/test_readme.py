@@ -1,6 +1,7 @@
 """The README says what the code does."""
 
 import re
+from dataclasses import fields
 from pathlib import Path
 
 import pytest
@@ -8,10 +9,12 @@ import typer.main
 
 from lightsam.cli import app
 from lightsam.models import MODELS
-from lightsam.stages import STAGE_NAMES, split
+from lightsam.stages import POINT_SLOTS, STAGE_NAMES, split
 from lightsam_exporters import FORMATS, find_format
-from lightsam_exporters.gates import GATES
+from lightsam_exporters.baseline import Margin
+from lightsam_exporters.gates import GATES, Gate
 from lightsam_exporters.manifest import read
+from lightsam_exporters.onnx import OPSETS
 
 README = (Path(__file__).parent.parent / "README.md").read_text()
 
@@ -43,6 +46,18 @@ def test_no_option_is_made_up():
     assert set(re.findall(r"--[a-z][a-z-]+", reference)) <= known
 
 
+def test_the_helps_numbers_and_names_are_those_of_the_code():
+    commands = typer.main.get_command(app).commands
+    given = {name: {p.name: p for p in command.params} for name, command in commands.items()}
+    assert given["parity"]["margin_db"].default == Margin().decibels
+    assert given["parity"]["margin_iou"].default == Margin().iou
+    assert given["export"]["point_slots"].default == POINT_SLOTS
+    assert f"{OPSETS.start} to {OPSETS.stop - 1}" in given["export"]["opset"].help
+    assert ", ".join(FORMATS) in given["export"]["to"].help
+    for field in fields(Gate):
+        assert field.name == "origin" or field.name in given["parity"]["gate"].help
+
+
 def test_every_model_of_the_registry_has_a_row():
     for name, card in MODELS.items():
         if name.startswith("tiny"):
@@ -68,7 +83,7 @@ def test_every_field_of_the_manifest_is_documented(exports_of, format_name):
     manifest = read(exports_of(format_name, "float32").folder)
     section = README.split("## The manifest")[1].split("\n## ")[0]
 
-    def fields(value, path=""):
+    def paths(value, path=""):
         if isinstance(value, dict):
             for key, inner in value.items():
                 here = f"{path}.{key}" if path else key
@@ -77,11 +92,11 @@ def test_every_field_of_the_manifest_is_documented(exports_of, format_name):
                 here = re.sub(r"(files|stages)\.(encoder|decoder)", r"\1.STAGE", here)
                 here = re.sub(r"\.tools\..*", ".tools", here)
                 yield here
-                yield from fields(inner, here)
+                yield from paths(inner, here)
         elif isinstance(value, list) and value and isinstance(value[0], dict):
-            yield from fields(value[0], f"{path}[]")
+            yield from paths(value[0], f"{path}[]")
 
-    for field in dict.fromkeys(fields(manifest)):
+    for field in dict.fromkeys(paths(manifest)):
         assert f"`{field}`" in section, field
 
 

@@ -117,13 +117,24 @@ def test_a_baseline_of_another_suite_or_export_is_refused(exported, lightsam, tm
 def test_an_exact_match_is_no_worse_for_being_finite_now(exported):
     baseline = read_baseline(exported / "manifest.json")
     entry = baseline["coreml-float32"]["parity"]["measurements"][0]
+    baseline["coreml-float32"]["parity"]["measurements"] = [entry]
     found = ParityReport("somebody", "quick 1", GATES["coreml", "float32"], (Measurement(**entry),))
     assert what_got_worse("coreml-float32", found, baseline, Margin()) == []
     entry["psnr_db"] = None
     assert what_got_worse("coreml-float32", found, baseline, Margin()) == []
+    far = replace(found, measurements=(replace(found.measurements[0], psnr_db=55.0),))
+    assert what_got_worse("coreml-float32", far, baseline, Margin())
     nan = replace(found, measurements=(replace(found.measurements[0], psnr_db=math.nan),))
     entry["psnr_db"] = 120
     assert what_got_worse("coreml-float32", nan, baseline, Margin())
+
+
+def test_what_is_no_longer_measured_is_told(exported):
+    baseline = read_baseline(exported / "manifest.json")
+    found = ParityReport("somebody", "quick 1", GATES["coreml", "float32"])
+    lines = what_got_worse("coreml-float32", found, baseline, Margin())
+    assert len(lines) == len(baseline["coreml-float32"]["parity"]["measurements"])
+    assert all("was measured, and no longer is" in line for line in lines)
 
 
 @pytest.fixture(scope="module")
