@@ -31,6 +31,15 @@ def default_precision(name: str) -> "Precision":
     return _module(name).PRECISIONS[0]
 
 
+def units_of(name: str) -> tuple[str, ...]:
+    """What the format called ``name`` can be asked to run on; its packages need not be installed.
+
+    Raises:
+        UsageError: if there is no such format.
+    """
+    return _module(name).UNITS
+
+
 def find_format(name: str) -> "Format":
     """The module of the format called ``name``.
 

@@ -34,7 +34,7 @@ def external_data(path: Path) -> Path:
     return path.with_name(f"{path.name}.data")
 
 
-def _files(path: Path) -> list[Path]:
+def files_of(path: Path) -> list[Path]:
     """What belongs to an artifact: a file and its weights, or all files of a folder, in the order of their names."""
     if path.is_dir():
         return sorted(file for file in path.rglob("*") if file.is_file())
@@ -44,7 +44,7 @@ def _files(path: Path) -> list[Path]:
 def sha256(path: Path) -> str:
     """Digest of a file; of a folder, or a file with external data: of every file's name and content."""
     digest = hashlib.sha256()
-    files = _files(path)
+    files = files_of(path)
     origin = path if path.is_dir() else path.parent
     for file in files:
         if path.is_dir() or len(files) > 1:
@@ -57,14 +57,14 @@ def sha256(path: Path) -> str:
 
 def size_bytes(path: Path) -> int:
     """Size of a file with its external data, or of all files of a folder."""
-    return sum(file.stat().st_size for file in _files(path))
+    return sum(file.stat().st_size for file in files_of(path))
 
 
 def copy(source: Path, folder: Path) -> None:
     """Copy an artifact into a folder, under its own name."""
     if source.is_dir():
         shutil.copytree(source, folder / source.name)
-    for file in [] if source.is_dir() else _files(source):
+    for file in [] if source.is_dir() else files_of(source):
         shutil.copy2(file, folder / file.name)
 
 

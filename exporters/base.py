@@ -69,6 +69,20 @@ class RunOptions:
     """Core ML, on macOS."""
     numerics: str = "declared"
     """The evaluator of ML Programs, where Core ML is not; see `mil.NUMERICS`."""
+    unit: str = "CPU"
+    """ONNX Runtime and LiteRT; see the format's ``UNITS``."""
+    threads: int | None = None
+    """ONNX Runtime and LiteRT, on the CPU; None leaves it to the runtime."""
+
+
+class Started(NamedTuple):
+    """A stage of a file in its runtime."""
+
+    run: Runner
+    runtime: str
+    """Name and version."""
+    unit: str
+    """What the runtime says that it runs on."""
 
 
 class Value(NamedTuple):
@@ -97,6 +111,8 @@ class Format(Protocol):
     """Names of the options that change its files, besides the precision."""
     DYNAMIC_PROMPTS: bool
     """Whether a decoder takes any number of prompts and points in one call."""
+    UNITS: tuple[str, ...]
+    """What it can be asked to run on, where its runtime finds that; the first is the default."""
 
     def file_name(self, stage: str) -> str:
         """Name of the file that holds a stage; a format that keeps both in one file gives one name."""
@@ -124,6 +140,14 @@ class Format(Protocol):
         Raises:
             ContractError: if the file is damaged, or was not exported by lightsam.
             UsageError: for a way to run that does not exist.
+        """
+
+    def start(self, path: Path, stage: str, how: RunOptions) -> Started:
+        """What `load` does after its checks: bring the stage into its runtime, and nothing else.
+
+        Raises:
+            ContractError: if the runtime refuses the file.
+            UsageError: for a unit that is not there.
         """
 
 
@@ -242,6 +266,11 @@ class LoadedStage:
     provenance: Provenance
     judge: str
     """Who runs it: the format's own runtime and compute unit, or lightsam's evaluator and its numerics."""
+
+    @classmethod
+    def of(cls, started: Started, stage: str, provenance: Provenance) -> "LoadedStage":
+        """One that a runtime runs."""
+        return cls(stage, started.run, provenance, f"{started.runtime}, {started.unit}")
 
     def __call__(self, inputs: Mapping[str, Any]) -> Arrays:
         return self.run(inputs)

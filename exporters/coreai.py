@@ -26,7 +26,7 @@ import torch
 from lightsam.errors import ContractError, ExportError
 from lightsam.stages import Arrays, Stage
 
-from .base import ExportOptions, LoadedStage, Precision, Provenance, RunOptions, first_line, static_shapes
+from .base import ExportOptions, LoadedStage, Precision, Provenance, RunOptions, Started, first_line, static_shapes
 from .noise import kept_off_the_terminal
 
 NAME = "coreai"
@@ -34,6 +34,7 @@ REQUIRES = ("coreai_torch", "coreai")
 PRECISIONS: tuple[Precision, ...] = ("float32",)
 OPTIONS = ("point_slots",)
 DYNAMIC_PROMPTS = False
+UNITS = ("CPU",)
 
 ENTRY_POINTS = {"encoder": "encode", "decoder": "decode"}
 _T = TypeVar("_T")
@@ -100,23 +101,41 @@ def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
     Raises:
         ContractError: if the file is damaged, or was not exported by lightsam.
     """
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from coreai.authoring.asset import AIModelAsset
-
     _check_program(path)
     try:
-        asset = AIModelAsset.load(path)
-        custom = asset.metadata.creator_defined_metadata  # type: ignore[attr-defined]  # the stub has another name
+        asset = _open(path)
+        custom = asset.metadata.creator_defined_metadata
         metadata = {key: str(value) for key, value in custom.items()}
         provenance = Provenance.from_metadata(metadata, str(path))
-        runner = _Runner(asset, ENTRY_POINTS[stage])
+        return LoadedStage.of(_started(asset, stage), stage, provenance)
     except ContractError:
         raise
     # The runtime's own errors are RuntimeError, those of its bytecode reader are others.
     except Exception as error:
         raise ContractError(f"{path} cannot be read as Core AI: {first_line(error)}") from error
-    return LoadedStage(stage, runner, provenance, f"Core AI {version('coreai-core')}, CPU")
+
+
+def start(path: Path, stage: str, how: RunOptions) -> Started:
+    """Bring an entry point into Apple's runtime; the file must have been loaded once, which checks it.
+
+    Raises:
+        ContractError: if it refuses the file.
+    """
+    try:
+        return _started(_open(path), stage)
+    except Exception as error:  # as in `load`
+        raise ContractError(f"{path} cannot be read as Core AI: {first_line(error)}") from error
+
+
+def _open(path: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from coreai.authoring.asset import AIModelAsset
+    return AIModelAsset.load(path)
+
+
+def _started(asset: Any, stage: str) -> Started:
+    return Started(_Runner(asset, ENTRY_POINTS[stage]), f"Core AI {version('coreai-core')}", UNITS[0])
 
 
 def _check_program(path: Path) -> None:

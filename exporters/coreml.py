@@ -8,7 +8,6 @@ ones is what the parity judge is for.
 
 import logging
 import platform
-import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -27,6 +26,7 @@ from .base import (
     Precision,
     Provenance,
     RunOptions,
+    Started,
     Value,
     first_line,
     static_shapes,
@@ -48,7 +48,8 @@ OLDEST_TARGET = "iOS16"
 """The first whose programs take and return float16 arrays."""
 _IMAGE = "image"
 """dtype of a picture that is taken as an 8-bit image."""
-COMPUTE_UNITS = ("ALL", "CPU_AND_GPU", "CPU_AND_NE", "CPU_ONLY")
+UNITS = ("ALL", "CPU_AND_GPU", "CPU_AND_NE", "CPU_ONLY")
+NOT_HERE = "Core ML runs on macOS alone: the evaluator that judges its files elsewhere is no stopwatch"
 
 # coremltools merges a norm's scale and shift into a batch_norm of variance 1, whose epsilon of 1e-5 then shrinks every
 # value by 5e-6: an error of its own, as large as all of float32's rounding together.
@@ -165,7 +166,7 @@ def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
     from .mil.program import read_program
 
     for name, value, allowed in (
-        ("compute units", how.compute_units, COMPUTE_UNITS),
+        ("compute units", how.compute_units, UNITS),
         ("numerics", how.numerics, NUMERICS),
     ):
         if value not in allowed:
@@ -174,22 +175,21 @@ def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
     _check_interface(path, program)
     metadata = program.metadata
     provenance = Provenance.from_metadata(metadata, str(path))
-    image_inputs = _image_inputs(program)
-    if sys.platform == "darwin":
-        run, judge = _core_ml(path, how.compute_units, image_inputs)
-    else:
-        evaluator = Evaluator(program, cast(Numerics, how.numerics))
+    if platform.system() == "Darwin":
+        return LoadedStage.of(start(path, stage, how), metadata.get("stage", ""), provenance)
+    evaluator = Evaluator(program, cast(Numerics, how.numerics))
+    image_inputs = _image_inputs(program.specification)
 
-        def run(inputs: Mapping[str, np.ndarray]) -> Arrays:
-            return evaluator({name: _pixels(a) if name in image_inputs else a for name, a in inputs.items()})
+    def run(inputs: Mapping[str, np.ndarray]) -> Arrays:
+        return evaluator({name: _pixels(a) if name in image_inputs else a for name, a in inputs.items()})
 
-        judge = f"lightsam evaluator, {how.numerics} numerics"
+    judge = f"lightsam evaluator, {how.numerics} numerics"
     return LoadedStage(metadata.get("stage", ""), run, provenance, judge)
 
 
-def _image_inputs(program: "SavedProgram") -> set[str]:
+def _image_inputs(specification: Any) -> set[str]:
     """Inputs that are 8-bit images."""
-    described = program.specification.description.input
+    described = specification.description.input
     return {feature.name for feature in described if feature.type.WhichOneof("Type") == "imageType"}
 
 
@@ -205,18 +205,29 @@ def _check_interface(path: Path, program: "SavedProgram") -> None:
             raise ContractError(f"{path} describes the {kind} {names} and computes with {computed}")
 
 
-def _core_ml(path: Path, compute_units: str, image_inputs: set[str]) -> tuple[Any, str]:
-    """Core ML itself; not reachable off macOS."""
+def start(path: Path, stage: str, how: RunOptions) -> Started:
+    """Compile a package, and bring it into Core ML itself.
+
+    Raises:
+        ContractError: if Core ML refuses it.
+        UsageError: anywhere but on macOS.
+    """
+    if platform.system() != "Darwin":
+        raise UsageError(NOT_HERE)
     from PIL import Image
 
     coremltools = import_quietly("coremltools")
-
-    model = coremltools.models.MLModel(str(path), compute_units=coremltools.ComputeUnit[compute_units])
+    try:
+        model = coremltools.models.MLModel(str(path), compute_units=coremltools.ComputeUnit[how.compute_units])
+    except RuntimeError as error:
+        raise ContractError(f"Core ML refuses {path}: {first_line(error)}") from error
+    specification = model.get_spec()
+    image_inputs = _image_inputs(specification)
     dtypes = {
         feature.name: np.float16
         if feature.type.multiArrayType.dataType == coremltools.proto.FeatureTypes_pb2.ArrayFeatureType.FLOAT16
         else np.float32
-        for feature in model.get_spec().description.input
+        for feature in specification.description.input
     }
 
     def run(inputs: Mapping[str, np.ndarray]) -> Arrays:
@@ -228,7 +239,7 @@ def _core_ml(path: Path, compute_units: str, image_inputs: set[str]) -> tuple[An
         }
         return {name: np.asarray(array, np.float32) for name, array in model.predict(features).items()}
 
-    return run, f"Core ML {compute_units}, macOS {platform.mac_ver()[0]}"
+    return Started(run, f"Core ML of macOS {platform.mac_ver()[0]}", how.compute_units)
 
 
 def _pixels(image: np.ndarray) -> np.ndarray:

@@ -68,7 +68,7 @@ def rejudge(
     references = references or References()
     for entry in found:
         on_step(f"comparing {entry.name} with PyTorch")
-        reference, options = _made_from(entry, references, weights)
+        reference, options = made_from(entry, references, weights)
         report = _rejudge_one(entry, reference, options, questions, how, on_answer)
         reports.append((entry, report))
     return reports
@@ -91,13 +91,13 @@ def locate(
     Raises:
         UsageError: for a format that cannot be looked into.
     """
-    reference, options = _made_from(entry, references, weights)
+    reference, options = made_from(entry, references, weights)
     gate = GATES[entry.format_name, options.precision].with_overrides(questions.gates)
     trial = reference.trials(questions.suite, options)[0]
     return bisect(entry, reference, trial, gate.psnr_db if threshold_db is None else threshold_db, against)
 
 
-def _made_from(entry: Export, references: References, weights: str | None) -> tuple[Reference, ExportOptions]:
+def made_from(entry: Export, references: References, weights: str | None) -> tuple[Reference, ExportOptions]:
     """The model that an export was made from, and its options.
 
     Raises:

@@ -40,12 +40,12 @@ def kept_off_the_terminal(format_name: str) -> Iterator[None]:
                     log.debug("%s", text.strip())
 
 
-def import_quietly(package: str) -> Any:
+def import_quietly(module: str) -> Any:
     """Import a converter that talks while it is imported (coremltools does where torchao is installed)."""
-    if package not in sys.modules:
-        with kept_off_the_terminal(package):
-            import_module(package)
-    return sys.modules[package]
+    if module not in sys.modules:
+        with kept_off_the_terminal(module):
+            import_module(module)
+    return sys.modules[module]
 
 
 def _level_of_others(level: int) -> contextlib.ExitStack:

@@ -6,6 +6,8 @@ Limits: none on prompts: the decoder takes any number of prompts and of points i
 onnxslim still finds after our own folding and the exporter's optimiser was measured to save no time.
 """
 
+import json
+import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,7 +18,7 @@ import torch
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.stages import ORIG_IM_SIZE, Arrays, Stage
 
-from .base import ExportOptions, LoadedStage, Observe, Precision, Provenance, RunOptions, Value, first_line
+from .base import ExportOptions, LoadedStage, Observe, Precision, Provenance, RunOptions, Started, Value, first_line
 from .half import to_float16
 from .noise import kept_off_the_terminal
 
@@ -25,6 +27,8 @@ REQUIRES = ("onnx", "onnxscript", "onnxruntime")
 PRECISIONS: tuple[Precision, ...] = ("float16", "float32")
 OPTIONS = ("opset", "with_masks")
 DYNAMIC_PROMPTS = True
+_PROVIDERS = {"CPU": "CPUExecutionProvider", "CUDA": "CUDAExecutionProvider", "COREML": "CoreMLExecutionProvider"}
+UNITS = tuple(_PROVIDERS)
 
 OPSETS = range(18, 24)
 """Below 18 the exporter silently writes 18; above 23 no release of ONNX Runtime is tested."""
@@ -168,22 +172,59 @@ def _describe(model: Any, stage: Stage, options: ExportOptions, provenance: Prov
 
 
 def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
-    """Read a file back, by ONNX Runtime on the CPU.
+    """Read a file back, by ONNX Runtime.
 
     Raises:
         ContractError: if the file is damaged, or was not exported by lightsam.
+        UsageError: for a unit that this build of ONNX Runtime does not have.
     """
+    session = _session(path, how)
+    metadata = session.get_modelmeta().custom_metadata_map
+    provenance = Provenance.from_metadata(metadata, str(path))
+    return LoadedStage.of(_started(session), metadata.get("stage", ""), provenance)
+
+
+def start(path: Path, stage: str, how: RunOptions) -> Started:
+    """Bring a stage into ONNX Runtime.
+
+    Raises:
+        ContractError: if it refuses the file.
+        UsageError: for a unit that this build of ONNX Runtime does not have.
+    """
+    return _started(_session(path, how))
+
+
+def units_here() -> list[str]:
+    """The units that this build of ONNX Runtime has."""
     import onnxruntime
 
+    there = onnxruntime.get_available_providers()
+    return [unit for unit, provider in _PROVIDERS.items() if provider in there]
+
+
+def _session(path: Path, how: RunOptions, profile: Path | None = None) -> Any:
+    import onnxruntime
+
+    if how.unit not in units_here():
+        raise UsageError(f"this build of ONNX Runtime has no {how.unit}; it has: {', '.join(units_here())}")
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3  # errors alone
+    settings.intra_op_num_threads = how.threads or 0
+    if profile is not None:
+        settings.enable_profiling = True
+        settings.profile_file_prefix = str(profile)
+    # What a provider does not take falls to the CPU.
+    providers = dict.fromkeys((_PROVIDERS[how.unit], _PROVIDERS["CPU"]))
     try:
-        session = onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), settings, providers=list(providers))
     # ONNX Runtime has an exception of its own for each of its status codes, with no common base.
     except Exception as error:
         raise ContractError(f"{path} cannot be read as ONNX: {first_line(error)}") from error
-    metadata = session.get_modelmeta().custom_metadata_map
-    provenance = Provenance.from_metadata(metadata, str(path))
+
+
+def _started(session: Any) -> Started:
+    import onnxruntime
+
     outputs = [output.name for output in session.get_outputs()]
     takes_size = any(given.name == ORIG_IM_SIZE for given in session.get_inputs())
 
@@ -193,4 +234,24 @@ def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
             given[ORIG_IM_SIZE] = np.ones(2, np.float32)
         return dict(zip(outputs, session.run(outputs, given), strict=True))
 
-    return LoadedStage(metadata.get("stage", ""), run, provenance, f"ONNX Runtime {onnxruntime.__version__}, CPU")
+    # A provider that could not be had is silently left out of the session's own list.
+    unit = next(unit for unit, provider in _PROVIDERS.items() if provider == session.get_providers()[0])
+    return Started(run, f"ONNX Runtime {onnxruntime.__version__}", unit)
+
+
+def node_times(path: Path, inputs: Mapping[str, np.ndarray], how: RunOptions) -> list[tuple[str, float]]:
+    """The unit and the duration in microseconds of every node of one run, by ONNX Runtime's own profiler.
+
+    Raises:
+        ContractError: if the file is damaged.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        session = _session(path, how, Path(folder) / "profile")
+        run = _started(session).run
+        run(inputs)  # the first call allocates
+        run(inputs)
+        events = json.loads(Path(session.end_profiling()).read_text())
+    names = {provider: unit for unit, provider in _PROVIDERS.items()}
+    nodes = [event for event in events if event.get("cat") == "Node" and "provider" in event.get("args", {})]
+    second = nodes[len(nodes) // 2 :]
+    return [(names.get(event["args"]["provider"], event["args"]["provider"]), float(event["dur"])) for event in second]

@@ -16,17 +16,17 @@ class Reference:
     def __init__(self, model: Sam) -> None:
         assert model.weights is not None  # load_model sets it
         self.weights: Weights = model.weights
-        self._model = model
+        self.model = model
         self._trials: dict[str, list[Trial]] = {}
 
     @property
     def size_bytes(self) -> int:
         """Of all its weights."""
-        return sum(parameter.nbytes for parameter in self._model.parameters())
+        return sum(parameter.nbytes for parameter in self.model.parameters())
 
     def stages(self, options: ExportOptions) -> Stages:
         """The two stages, as the contract has them for these options."""
-        return split(self._model, point_slots=options.point_slots, with_masks=options.with_masks)
+        return split(self.model, point_slots=options.point_slots, with_masks=options.with_masks)
 
     def trials(self, suite: Suite, options: ExportOptions) -> list[Trial]:
         """The suite's questions, answered by a decoder of these options."""

@@ -10,7 +10,6 @@ runtimes.
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,10 +17,10 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from lightsam.errors import ContractError, ExportError
-from lightsam.stages import Arrays, Stage, TensorSpec
+from lightsam.errors import ContractError, ExportError, UsageError
+from lightsam.stages import Arrays, Runner, Stage, TensorSpec
 
-from .base import ExportOptions, LoadedStage, Precision, Provenance, RunOptions, first_line, static_shapes
+from .base import ExportOptions, LoadedStage, Precision, Provenance, RunOptions, Started, first_line, static_shapes
 from .noise import kept_off_the_terminal
 
 NAME = "tflite"
@@ -29,6 +28,7 @@ REQUIRES = ("litert_torch", "ai_edge_litert", "ai_edge_quantizer")
 PRECISIONS: tuple[Precision, ...] = ("float16", "float32")
 OPTIONS = ("point_slots", "image_layout")
 DYNAMIC_PROMPTS = False
+UNITS = ("CPU", "GPU")
 
 SIGNATURES = {"encoder": "encode", "decoder": "decode"}
 METADATA = "lightsam"
@@ -155,33 +155,82 @@ def read_metadata(path: Path) -> dict[str, Any]:
 
 
 def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
-    """Read a file back, by LiteRT on the CPU (XNNPACK).
+    """Read a file back, by LiteRT.
 
     Raises:
         ContractError: if the file is damaged, or was not exported by lightsam.
+        UsageError: for a unit that does not exist.
     """
-    from ai_edge_litert.interpreter import Interpreter
-
     try:
         metadata = read_metadata(path)
-        with kept_off_the_terminal(NAME):
-            interpreter = Interpreter(str(path))
-            interpreter.allocate_tensors()  # the delegate says here, and never again, that it is there
-            runner = interpreter.get_signature_runner(SIGNATURES[stage])
     except ContractError:
         raise
     # What a damaged flatbuffer raises depends on where it is damaged.
     except Exception as error:
         raise ContractError(f"{path} cannot be read as TFLite: {first_line(error)}") from error
     provenance = Provenance.from_metadata(metadata, str(path))
+    return LoadedStage.of(start(path, stage, how), metadata["stage"], provenance)
+
+
+def start(path: Path, stage: str, how: RunOptions) -> Started:
+    """Bring a stage into LiteRT: by XNNPACK on the CPU, by ML Drift (Metal, OpenCL or WebGPU) on the GPU.
+
+    Raises:
+        ContractError: if LiteRT refuses the file, or finds no such unit.
+        UsageError: for a unit that does not exist.
+    """
+    if how.unit not in UNITS:
+        raise UsageError(f"LiteRT has no unit {how.unit!r}; choose from: {', '.join(UNITS)}")
+    try:
+        with kept_off_the_terminal(NAME):
+            run, unit = (_on_cpu if how.unit == "CPU" else _on_gpu)(path, SIGNATURES[stage], how)
+    except Exception as error:  # as in `load`
+        raise ContractError(f"{path} cannot be run by LiteRT on the {how.unit}: {first_line(error)}") from error
+    return Started(run, f"LiteRT {version('ai-edge-litert')}", unit)
+
+
+def _on_cpu(path: Path, signature: str, how: RunOptions) -> tuple[Runner, str]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=how.threads)
+    interpreter.allocate_tensors()  # the delegate says here, and never again, that it is there
+    runner = interpreter.get_signature_runner(signature)
     shapes = {name: tuple(details["shape"]) for name, details in runner.get_input_details().items()}
-    judge = f"LiteRT {version('ai-edge-litert')}, CPU"
-    return LoadedStage(metadata["stage"], partial(_run, runner, shapes), provenance, judge)
+
+    def run(inputs: Mapping[str, np.ndarray]) -> Arrays:
+        given = {name: _as_taken(array, shapes.get(name)) for name, array in inputs.items()}
+        return {name: np.array(array) for name, array in runner(**given).items()}
+
+    return run, "CPU"
 
 
-def _run(runner: Any, shapes: dict[str, tuple[int, ...]], inputs: Mapping[str, np.ndarray]) -> Arrays:
-    given = {}
-    for name, array in inputs.items():
-        turned = array.ndim == 4 and name in shapes and array.shape != shapes[name]
-        given[name] = np.ascontiguousarray(array.transpose(0, 2, 3, 1) if turned else array, np.float32)
-    return {name: np.array(array) for name, array in runner(**given).items()}
+def _on_gpu(path: Path, signature: str, how: RunOptions) -> tuple[Runner, str]:
+    from ai_edge_litert.compiled_model import CompiledModel
+    from ai_edge_litert.hardware_accelerator import HardwareAccelerator
+
+    # What the GPU does not take falls to the CPU.
+    model = CompiledModel.from_file(str(path), hardware_accel=HardwareAccelerator.GPU | HardwareAccelerator.CPU)
+    unit = "GPU" if model.is_fully_accelerated() else "GPU and CPU"
+    taken = model.get_input_tensor_details(signature)
+    given_back = model.get_output_tensor_details(signature)
+    shapes = {name: tuple(int(side) for side in details["shape"]) for name, details in taken.items()}
+    results = {name: tuple(int(side) for side in details["shape"]) for name, details in given_back.items()}
+    buffers_in = {name: model.create_input_buffer_by_name(signature, name) for name in shapes}
+    buffers_out = {name: model.create_output_buffer_by_name(signature, name) for name in results}
+
+    def run(inputs: Mapping[str, np.ndarray]) -> Arrays:
+        for name, buffer in buffers_in.items():
+            buffer.write(_as_taken(inputs[name], shapes[name]))
+        model.run_by_name(signature, buffers_in, buffers_out)
+        return {
+            name: buffer.read(int(np.prod(results[name])), np.float32).reshape(results[name])
+            for name, buffer in buffers_out.items()
+        }
+
+    return run, unit
+
+
+def _as_taken(array: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:
+    """An input in the layout of the file: the contract's picture has its channels first."""
+    turned = array.ndim == 4 and shape is not None and array.shape != shape
+    return np.ascontiguousarray(array.transpose(0, 2, 3, 1) if turned else array, np.float32)

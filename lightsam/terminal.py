@@ -27,6 +27,11 @@ if TYPE_CHECKING:
     from lightsam.cost import Cost
     from lightsam.models import ModelCard
     from lightsam.predictor import Answer
+    from lightsam_benchmarks.compare import Change
+    from lightsam_benchmarks.interleaved import Versus
+    from lightsam_benchmarks.plan import Task
+    from lightsam_benchmarks.points import Done
+    from lightsam_benchmarks.report import Table as BenchmarkTable
     from lightsam_exporters.bisect import Bisection
     from lightsam_exporters.parity import ParityReport
     from lightsam_exporters.pipeline import Outcome
@@ -108,6 +113,9 @@ class DownloadBar:
 
 def print_models(rows: "list[tuple[ModelCard, dict[str, Cost], bool]]") -> None:
     """The table of models: card, what each stage costs, and whether the checkpoint is cached."""
+    from lightsam.models.card import IPHONE_12, M1_PRO
+
+    devices = (IPHONE_12, M1_PRO)
     table = Table(
         "model",
         "encoder",
@@ -117,8 +125,7 @@ def print_models(rows: "list[tuple[ModelCard, dict[str, Cost], bool]]") -> None:
         "sizes",
         "licence",
         "COCO AP",
-        "iPhone 12 ms",
-        "M1 Pro ms",
+        *(f"{device} ms" for device in devices),
         "paper",
         "checkpoint",
         caption="Parameters and GMACs are counted on the exported graphs, GMACs at the first size. AP and encoder "
@@ -129,6 +136,7 @@ def print_models(rows: "list[tuple[ModelCard, dict[str, Cost], bool]]") -> None:
         published = card.published
         if published.source:
             mark = sources.setdefault(published.source, "abcdefgh"[len(sources)])
+        figures = (published.coco_ap, *(published.latency_ms("encoder", device) for device in devices))
         table.add_row(
             card.name,
             f"{cost['encoder'].parameters / 1e6:.1f} M",
@@ -137,8 +145,7 @@ def print_models(rows: "list[tuple[ModelCard, dict[str, Cost], bool]]") -> None:
             f"{cost['decoder'].gmacs:.1f}",
             ", ".join(map(str, card.image_sizes)),
             card.licence + ("" if card.commercial_use else ", non-commercial"),
-            *("" if value is None else f"{value} ({mark})" for value in (published.coco_ap, published.iphone_12_ms)),
-            "" if published.m1_pro_ms is None else f"{published.m1_pro_ms} ({mark})",
+            *("" if value is None else f"{value} ({mark})" for value in figures),
             card.paper.removeprefix("https://"),
             "cached" if cached else "not cached",
         )
@@ -247,6 +254,85 @@ def print_outcomes(outcomes: "list[Outcome]") -> None:
             "" if outcome.folder is None else f"{outcome.size_bytes / 1e6:.1f} MB",
             "[green]pass[/green]" if error is None else f"[red]{'FAIL' if report else 'not made'}[/red]",
         )
+    out.print(table)
+
+
+def print_tables(tables: "list[BenchmarkTable]", notes: list[str], sources: list[str]) -> None:
+    """The tables of benchmark records, and what must be known of them."""
+    for content in tables:
+        table = Table(title=content.title)
+        for index, name in enumerate(content.columns):
+            table.add_column(name, justify="left" if index < content.words else "right")
+        for row in content.rows:
+            failed = any(cell.startswith("FAILED") for cell in row)
+            table.add_row(*map(escape, row), style="red" if failed else None)
+        out.print(table)
+    for line in notes:
+        out.print(f"- {escape(line)}", soft_wrap=True)
+    for line in sources:
+        out.print(f"- published, {escape(line)}", soft_wrap=True)
+
+
+def print_versus(found: "list[tuple[Task, Task, list[Versus]]]") -> None:
+    """What two sides take, and the ratio."""
+    from lightsam_benchmarks.report import milliseconds
+
+    names = sorted({(a.subject.export, b.subject.export) for a, b, _ in found})
+    title = "; ".join(f"A: {a}, B: {b}" for a, b in names)
+    table = Table("stage", "unit", "what", "A ms", "B ms", "B / A", "95 % interval", "turns", "", title=title)
+    for a, b, rows in found:
+        for row in rows:
+            ratio = row.ratio
+            faster = "B" if ratio.value < 1 else "A"
+            verdict = "no difference beyond noise" if ratio.is_noise else f"{faster} is faster"
+            table.add_row(
+                row.scope,
+                a.job.unit if a.job.unit == b.job.unit else f"{a.job.unit}, {b.job.unit}",
+                row.name,
+                milliseconds(row.a.median_ms),
+                milliseconds(row.b.median_ms),
+                f"{ratio.value:.3f}",
+                f"{ratio.low:.3f} to {ratio.high:.3f}",
+                str(row.turns),
+                verdict,
+            )
+    out.print(table)
+
+
+def print_changes(changes: "list[Change]", differing: list[str], margin: float) -> None:
+    """What two records have in common, and how it changed."""
+    from lightsam_benchmarks.report import milliseconds
+
+    columns = ("model", "export", "stage", "unit", "what", "old ms", "new ms", "new / old", "95 % interval", "")
+    table = Table(*columns, caption=f"margin {margin:.0%}; same: within the noise of both runs")
+    for change in changes:
+        old, ratio = change.old, change.ratio
+        before = old.summaries[change.name].median_ms if change.name else None
+        table.add_row(
+            old.subject.model,
+            old.subject.export,
+            old.scope,
+            old.unit.requested,
+            change.name,
+            "" if before is None else milliseconds(before),
+            "" if before is None or ratio is None else milliseconds(before * ratio.value),
+            "" if ratio is None else f"{ratio.value:.3f}",
+            "" if ratio is None else f"{ratio.low:.3f} to {ratio.high:.3f}",
+            escape(" ".join(filter(None, (change.verdict, change.message)))),
+            style="red" if change.is_past(margin) else None,
+        )
+    out.print(table)
+    for line in differing:
+        out.print(f"- differs: {escape(line)}", soft_wrap=True)
+
+
+def print_sweep(results: "list[Done]") -> None:
+    """What became of every point."""
+    table = Table("point", "work", "", "seconds", "why")
+    for done in results:
+        colour = "green" if done.status == "ok" else "red"
+        status = f"[{colour}]{done.status}[/{colour}]"
+        table.add_row(done.key, done.work, status, f"{done.seconds:.1f}", escape(done.message))
     out.print(table)
 
 

@@ -1,23 +1,20 @@
 """What the tests share: a tiny registered model, its exports, photographs, and the command."""
 
-import contextlib
 import functools
-import io
 import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 import tiny
 import torch
+from command import OWN_PROCESSES, Done, run_command
 from PIL import Image
 from skimage import data
 
-from lightsam import Predictor, load_model, terminal
-from lightsam.cli import main
+from lightsam import Predictor, load_model
 from lightsam.stages import STAGE_NAMES, Stages, split
 from lightsam_exporters.base import ExportOptions
 from lightsam_exporters.loading import Export, find_export
@@ -108,33 +105,17 @@ def photograph(tmp_path_factory, coffee) -> Path:
     return path
 
 
-@dataclass
-class Done:
-    """How a command ended."""
-
-    status: int
-    stdout: str
-    stderr: str
+@pytest.fixture
+def lightsam() -> Callable[..., Done]:
+    """Run the command in this process."""
+    return run_command
 
 
 @pytest.fixture
-def lightsam(monkeypatch) -> Callable[..., Done]:
-    """Run the command in this process."""
-
-    def run(*arguments: object) -> Done:
-        stdout, stderr = io.StringIO(), io.StringIO()
-        monkeypatch.setattr(sys, "argv", ["lightsam", *map(str, arguments)])
-        monkeypatch.setattr(terminal.out, "file", stdout)
-        monkeypatch.setattr(terminal.err, "file", stderr)
-        with contextlib.redirect_stdout(stdout), contextlib.redirect_stderr(stderr):
-            try:
-                main()
-                status = 0
-            except SystemExit as ended:
-                status = int(ended.code or 0)
-        return Done(status, stdout.getvalue(), stderr.getvalue())
-
-    return run
+def own_processes(monkeypatch):
+    """Python processes that the command starts know the small models, and use one thread."""
+    for name, value in OWN_PROCESSES.items():
+        monkeypatch.setenv(name, value)
 
 
 _SCRIPT = """

@@ -20,7 +20,15 @@ from torch.nn import functional as F
 from lightsam.modeling.common import ConvBN, sam_neck
 from lightsam.modeling.sam import Sam
 from lightsam.modeling.windows import attend_in_windows
-from lightsam.models.card import REPVIT_SAM_README, Checkpoint, ModelCard, Published
+from lightsam.models.card import (
+    ONE_GPU,
+    REPVIT_SAM_README,
+    Checkpoint,
+    ModelCard,
+    Published,
+    PublishedLatency,
+    repvit_sam_readme,
+)
 
 
 @dataclass(frozen=True)
@@ -206,6 +214,8 @@ def build(image_size: int) -> Sam:
     return Sam(TinyViT(image_size, TinyViTConfig()), image_size)
 
 
+_PAPER = "https://arxiv.org/abs/2306.14289"
+
 CARD = ModelCard(
     name="mobile_sam",
     title="MobileSAM",
@@ -213,11 +223,19 @@ CARD = ModelCard(
     image_sizes=(1024, 512, 768),
     licence="Apache-2.0",
     licence_url="https://github.com/ChaoningZhang/MobileSAM/blob/master/LICENSE",
-    paper="https://arxiv.org/abs/2306.14289",
+    paper=_PAPER,
     source="https://github.com/ChaoningZhang/MobileSAM",
     checkpoint=Checkpoint(
         url="https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt",
         sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
     ),
-    published=Published(REPVIT_SAM_README, coco_ap=42.7, iphone_12_ms="out of memory", m1_pro_ms=482.2),
+    published=Published(
+        REPVIT_SAM_README,
+        coco_ap=42.7,
+        latencies=(
+            *repvit_sam_readme("out of memory", 482.2),
+            PublishedLatency("encoder", ONE_GPU, 8.0, _PAPER),
+            PublishedLatency("decoder", ONE_GPU, 4.0, _PAPER),
+        ),
+    ),
 )

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from lightsam.modeling.common import sam_neck
 from lightsam.modeling.repvit import RepViTConfig, repvit_layers
 from lightsam.modeling.sam import Sam
-from lightsam.models.card import REPVIT_SAM_README, Checkpoint, ModelCard, Published
+from lightsam.models.card import REPVIT_SAM_README, Checkpoint, ModelCard, Published, repvit_sam_readme
 
 CONFIG = RepViTConfig(channels=(80, 160, 320, 640), depths=(7, 7, 35, 2), strides=(4, 8, 16, 16), outer_norm=True)
 
@@ -51,5 +51,5 @@ CARD = ModelCard(
         url="https://github.com/THU-MIG/RepViT/releases/download/v1.0/repvit_sam.pt",
         sha256=None,
     ),
-    published=Published(REPVIT_SAM_README, coco_ap=44.4, iphone_12_ms=48.9, m1_pro_ms=44.8),
+    published=Published(REPVIT_SAM_README, coco_ap=44.4, latencies=repvit_sam_readme(48.9, 44.8)),
 )

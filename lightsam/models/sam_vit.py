@@ -23,7 +23,7 @@ from torch.nn import functional as F
 from lightsam.modeling.common import sam_neck
 from lightsam.modeling.sam import EMBEDDING_STRIDE, Sam
 from lightsam.modeling.windows import attend_in_windows
-from lightsam.models.card import REPVIT_SAM_README, Checkpoint, ModelCard, Published
+from lightsam.models.card import REPVIT_SAM_README, Checkpoint, ModelCard, Published, repvit_sam_readme
 
 TRAINED_SIDE = 1024 // EMBEDDING_STRIDE
 """Positions a side that the checkpoints' position embeddings are for."""
@@ -196,7 +196,7 @@ CARDS = (
         ViTConfig(channels=768, depth=12, heads=12, global_blocks=(2, 5, 8, 11)),
         "sam_vit_b_01ec64.pth",
         "ec2df62732614e57411cdcf32a23ffdf28910380d03139ee0f4fcbe91eb8c912",
-        Published(REPVIT_SAM_README, coco_ap=42.5, iphone_12_ms="out of memory", m1_pro_ms=6249.5),
+        Published(REPVIT_SAM_README, coco_ap=42.5, latencies=repvit_sam_readme("out of memory", 6249.5)),
     ),
     _card(
         "L",

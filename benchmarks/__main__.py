@@ -1,0 +1,5 @@
+"""One measurement in a fresh process, see `worker`."""
+
+from .worker import main
+
+main()

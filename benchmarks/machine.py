@@ -1,0 +1,105 @@
+"""What a run needs to say about the machine, so that its numbers mean something elsewhere."""
+
+import os
+import platform
+import subprocess
+from collections.abc import Iterable
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from .record import Machine
+
+_LINUX_CPUS = Path("/proc/cpuinfo")
+
+
+def describe(load_before: tuple[float, ...]) -> Machine:
+    """This machine, at the end of a run."""
+    return Machine(
+        chip=chip(),
+        architecture=platform.machine(),
+        os=_system(),
+        physical_cores=psutil.cpu_count(logical=False),
+        usable_cores=usable_cores(),
+        memory_bytes=psutil.virtual_memory().total,
+        gpus=_gpus(),
+        power_source=_power_source(),
+        load_before=load_before,
+        load_after=load_average(),
+    )
+
+
+def chip() -> str:
+    """Name of the processor, as its maker gives it."""
+    if platform.system() == "Darwin":
+        return _said_by("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor()
+    if _LINUX_CPUS.exists():
+        for line in _LINUX_CPUS.read_text().splitlines():
+            name, _, value = line.partition(":")
+            if name.strip() in ("model name", "Model"):
+                return value.strip()
+    return platform.processor() or platform.machine()
+
+
+def usable_cores() -> int:
+    """Cores that this process may use."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1
+
+
+def load_average() -> tuple[float, ...]:
+    """Over 1, 5 and 15 minutes; empty where the system has none."""
+    try:
+        return tuple(round(load, 2) for load in os.getloadavg())
+    except (AttributeError, OSError):
+        return ()
+
+
+def versions(packages: Iterable[str]) -> dict[str, str]:
+    """Of those that are installed."""
+    found = {}
+    for package in packages:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def git_state() -> dict[str, Any] | None:
+    """Commit of the clone that this file lies in, and whether anything was changed since; None if it is no clone."""
+    folder = Path(__file__).resolve().parent
+    commit = _said_by("git", "-C", str(folder), "rev-parse", "HEAD")
+    if not commit or not (folder.parent / ".git").exists():
+        return None
+    return {"commit": commit, "dirty": bool(_said_by("git", "-C", str(folder), "status", "--porcelain", "-uno"))}
+
+
+def _system() -> str:
+    if platform.system() == "Darwin":
+        return f"macOS {platform.mac_ver()[0]}"
+    return f"{platform.system()} {platform.release()}"
+
+
+def _gpus() -> tuple[str, ...]:
+    import torch
+
+    names = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return (*names, *(["Apple GPU (MPS)"] if torch.backends.mps.is_available() else []))
+
+
+def _power_source() -> str:
+    battery = psutil.sensors_battery() if hasattr(psutil, "sensors_battery") else None
+    if battery is None or battery.power_plugged is None:
+        return "unknown"
+    return "mains" if battery.power_plugged else "battery"
+
+
+def _said_by(*command: str) -> str:
+    try:
+        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+    except (OSError, subprocess.SubprocessError):
+        return ""

@@ -1,0 +1,249 @@
+"""What is to be timed: from folders of artifacts and what was asked for to a list of tasks."""
+
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from importlib.resources import as_file, files
+from pathlib import Path
+from typing import Any
+
+import torch
+
+from lightsam.errors import UsageError
+from lightsam.stages import STAGE_NAMES, split
+from lightsam_exporters import manifest
+from lightsam_exporters.compare import pairs_of
+from lightsam_exporters.judging import made_from
+from lightsam_exporters.loading import Export, exports, find_exports
+from lightsam_exporters.reference import Reference, References
+
+from . import pytorch, units
+from .machine import usable_cores
+from .record import PAIR, UNAVAILABLE, Parity, Result, Subject, Unit, Weights
+from .timing import Method
+from .worker import Job
+
+SCOPES = (*STAGE_NAMES, PAIR)
+
+
+@dataclass(frozen=True)
+class Task:
+    """A job, and what the record says of it."""
+
+    subject: Subject
+    job: Job
+    why_not: str
+    """Why it cannot be done on this machine; empty if it can."""
+    sha256: str | None
+    size_bytes: int
+    parity: Parity | None = None
+
+    @property
+    def title(self) -> str:
+        """What it is, in a few words."""
+        return f"{self.subject.model} {self.subject.export} {self.job.scope} on {self.job.unit}"
+
+    def refused(self) -> Result:
+        """What the record says where it cannot be done."""
+        unit = Unit(self.job.unit, "", "", None)
+        return Result(
+            self.subject, self.job.scope, unit, UNAVAILABLE, self.why_not, self.sha256, self.size_bytes, self.parity
+        )
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What is to be timed; None is everything that there is."""
+
+    formats: tuple[str, ...] | None = None
+    precision: str | None = None
+    units: tuple[str, ...] | None = None
+    scopes: tuple[str, ...] = SCOPES
+    weights: str | None = None
+    """Of PyTorch: as for an export; None takes those that the manifest names."""
+
+    def __post_init__(self) -> None:
+        known = tuple(dict.fromkeys(unit for name in units.TIMED for unit in units.units_of(name)))
+        for what, asked, there in (
+            ("format", self.formats, units.TIMED),
+            ("unit", self.units, known),
+            ("stage", self.scopes, SCOPES),
+        ):
+            for name in asked or ():
+                if name not in there:
+                    raise UsageError(f"there is no {what} {name!r} to be timed; choose from: {', '.join(there)}")
+
+    def wants(self, format_name: str) -> bool:
+        """Whether this format is to be timed."""
+        return self.formats is None or format_name in self.formats
+
+    def units_of(self, format_name: str) -> list[tuple[str, str]]:
+        """The units to time a format on, each with the reason why it cannot be done here."""
+        if self.units is not None:
+            there = [unit for unit in self.units if unit in units.units_of(format_name)]
+            return [(unit, units.why_not(format_name, unit)) for unit in there]
+        here = units.default_units(format_name)
+        if here:
+            return [(unit, "") for unit in here]
+        first = units.units_of(format_name)[0]
+        named = self.formats is not None  # asked for by name, even what is slow is timed
+        return [(first, units.why_not(format_name, first) if named else units.why_not_by_default(format_name))]
+
+
+@contextmanager
+def photograph() -> Iterator[Path]:
+    """The picture that everything is timed on; there until the block ends."""
+    with as_file(files("lightsam_exporters") / "data") as data:
+        yield data / "coffee.jpg"
+
+
+@contextmanager
+def planned(
+    folders: Sequence[Path], asked: Asked, method: Method, references: References
+) -> Iterator[tuple[list[Task], list[Task]]]:
+    """The tasks that can be done here, and those that cannot; what they need is there until the block ends.
+
+    Raises:
+        CheckpointError: if the weights of PyTorch cannot be had.
+        ContractError: if a folder has no manifest.
+        UsageError: if nothing of what was asked for can be done here; the message says why.
+    """
+    with tempfile.TemporaryDirectory() as temporary, photograph() as picture:
+        tasks: list[Task] = []
+        for number, folder in enumerate(folders):
+            there = exports(folder)
+            if asked.wants(pytorch.NAME) and there:
+                reference, _ = made_from(there[0], references, asked.weights)  # all of a folder are of one model
+                model = manifest.read(folder)["model"]["model"]
+                tasks += torch_tasks(reference, model, Path(temporary) / f"{number}.pt", asked, method, picture)
+            for name in set(asked.formats or ()) - {pytorch.NAME}:
+                find_exports(folder, name, asked.precision)  # an error says what there is
+            for entry in there:
+                if asked.wants(entry.format_name) and asked.precision in (None, entry.precision):
+                    tasks += export_tasks(entry, asked, method, picture)
+        doable = [task for task in tasks if not task.why_not]
+        if not doable:
+            reasons = "; ".join(dict.fromkeys(task.why_not for task in tasks)) or "no export is what was asked for"
+            raise UsageError(f"there is nothing to be timed here: {reasons}")
+        yield doable, [task for task in tasks if task.why_not]
+
+
+@contextmanager
+def paired(folder: Path, other: Path, asked: Asked, method: Method) -> Iterator[list[tuple[Task, Task]]]:
+    """Tasks of two folders, or of two exports, that are to be timed against one another: stage by stage.
+
+    Raises:
+        ContractError: if there is no manifest.
+        UsageError: if they have nothing in common, or one of them cannot be run here.
+    """
+    format_name = asked.formats[0] if asked.formats else None
+    with photograph() as picture:
+        pairs = []
+        for mine, theirs in pairs_of(folder, other, format_name, asked.precision):
+            sides = [
+                {(task.job.scope, task.job.unit): task for task in export_tasks(entry, asked, method, picture)}
+                for entry in (mine, theirs)
+            ]
+            pairs += [(task, sides[1][key]) for key, task in sides[0].items() if key in sides[1]]
+        for task in (task for pair in pairs for task in pair if task.why_not):
+            raise UsageError(f"{task.title} cannot be timed here: {task.why_not}")
+        if not pairs:
+            raise UsageError(f"{folder} and {other} have no stage and unit in common that could be timed")
+        yield pairs
+
+
+def export_tasks(entry: Export, asked: Asked, method: Method, picture: Path) -> list[Task]:
+    """Every stage of an export, and both together, on every unit."""
+    facts = manifest.read(entry.folder)["model"]
+    stages = entry.entry["files"]
+    decoder: dict[str, Any] = stages.get(STAGE_NAMES[1], {"inputs": ()})
+    shapes = {spec["name"]: spec["shape"] for spec in decoder["inputs"]}
+    slots = shapes.get("point_labels", (None, None))[1]
+    weights = entry.entry["weights"]
+    subject = Subject(
+        model=facts["model"],
+        image_size=facts["image_size"],
+        export=entry.name,
+        format=entry.format_name,
+        precision=entry.precision,
+        point_slots=slots if isinstance(slots, int) else None,
+        weights=Weights(weights["name"], weights["sha256"], weights["trained"]),
+        tools=entry.entry["tools"],
+    )
+    parity = Parity.of(entry.entry["parity"])
+    if entry.changed_files():  # the manifest says nothing of these
+        parity = replace(parity, passed=False)
+    tasks = []
+    for unit, why_not in asked.units_of(entry.format_name):
+        for scope in asked.scopes:
+            needed = _stages_of(scope)
+            if not set(needed) <= set(stages):
+                continue
+            paths = {name: entry.folder / stages[name]["path"] for name in needed}
+            embeddings = tuple(shapes.get("image_embeddings", ()))
+            job = _job(subject, scope, unit, "", paths, embeddings, method, picture)
+            distinct = {stages[name]["path"]: stages[name]["size_bytes"] for name in needed}
+            sha256 = None if scope == PAIR else stages[scope]["sha256"]
+            tasks.append(Task(subject, job, why_not, sha256, sum(distinct.values()), parity))
+    return tasks
+
+
+def torch_tasks(
+    reference: Reference, model: str, checkpoint: Path, asked: Asked, method: Method, picture: Path
+) -> list[Task]:
+    """The model that exports come from, in every mode; its weights are written to ``checkpoint``."""
+    torch.save(reference.model.state_dict(), checkpoint)
+    stages = split(reference.model)
+    weights = Weights(reference.weights.name, reference.weights.sha256, reference.weights.trained)
+    tasks = []
+    for unit, why_not in asked.units_of(pytorch.NAME):
+        for mode in pytorch.modes_on(unit) if asked.precision is None else pytorch.MODES:
+            if asked.precision not in (None, mode):
+                continue
+            subject = Subject(
+                model=model,
+                image_size=reference.model.image_size,
+                export=f"{pytorch.NAME}-{mode}",
+                format=pytorch.NAME,
+                precision=mode,
+                point_slots=None,
+                weights=weights,
+            )
+            for scope in asked.scopes:
+                paths = dict.fromkeys(STAGE_NAMES, checkpoint)
+                job = _job(subject, scope, unit, mode, paths, stages.encoder.outputs[0].shape, method, picture)
+                modules = [stages[name].module for name in _stages_of(scope)]
+                tensors = {id(t): t.nbytes for module in modules for t in module.state_dict(keep_vars=True).values()}
+                tasks.append(Task(subject, job, why_not, None, sum(tensors.values())))
+    return tasks
+
+
+def _stages_of(scope: str) -> tuple[str, ...]:
+    return STAGE_NAMES if scope == PAIR else (scope,)
+
+
+def _job(
+    subject: Subject,
+    scope: str,
+    unit: str,
+    mode: str,
+    paths: dict[str, Path],
+    embeddings: tuple[int, ...],
+    method: Method,
+    picture: Path,
+) -> Job:
+    return Job(
+        format=subject.format,
+        mode=mode,
+        model=subject.model,
+        image_size=subject.image_size,
+        point_slots=subject.point_slots,
+        scope=scope,
+        unit=unit,
+        threads=method.threads or usable_cores(),
+        files=paths,
+        embeddings=embeddings,
+        picture=picture,
+        method=method,
+    )

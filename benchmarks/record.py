@@ -1,0 +1,300 @@
+"""The record of a run: one JSON, every field documented here and in the README (a test holds the two together).
+
+Times are in milliseconds, sizes in bytes. Nothing in it says where on the machine anything lay.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from lightsam.errors import ContractError
+from lightsam.files import replacing
+
+from .summary import Summary
+from .timing import Method
+
+SCHEMA = 1
+"""Raised when a field changes its name or meaning."""
+
+PAIR = "pair"
+"""Scope of a result of both stages together; the others are the stages' names."""
+CALL = "call"
+"""Name of what a stage is timed at."""
+FIRST_MASK = "first_mask"
+PROMPTS = {"prompts_1": 1, "prompts_4": 4, "prompts_16": 16}
+"""Names of what a pair is timed at, and how many prompts each is."""
+
+OK, CRASHED, FAILED, TIMED_OUT, UNAVAILABLE = "ok", "crashed", "failed", "timed out", "unavailable"
+
+
+@dataclass(frozen=True)
+class Machine:
+    """What ran it."""
+
+    chip: str
+    architecture: str
+    os: str
+    physical_cores: int | None
+    usable_cores: int
+    """That this process may use: fewer than there are in a container."""
+    memory_bytes: int
+    gpus: tuple[str, ...]
+    """Names, as torch gives them."""
+    power_source: str
+    """"battery", "mains", or "unknown"."""
+    load_before: tuple[float, ...]
+    """The system's load average over 1, 5 and 15 minutes when the run began; empty where there is none."""
+    load_after: tuple[float, ...]
+    """When it ended."""
+
+
+@dataclass(frozen=True)
+class Weights:
+    """What the numbers of the model are."""
+
+    name: str
+    sha256: str
+    trained: bool
+    """False for seeded weights: as fast as trained ones, and useless for masks."""
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How exact it is: a fast wrong model must not look good."""
+
+    passed: bool
+    judge: str
+    suite: str
+    worst_psnr_db: float | None
+    """Of all measurements; None where all are exact."""
+    worst_mask_iou: float | None
+
+    @classmethod
+    def of(cls, parity: Mapping[str, Any]) -> "Parity":
+        """From what the judge found, as a manifest has it."""
+        decibels = [one["psnr_db"] for one in parity["measurements"] if one["psnr_db"] is not None]
+        ious = [one["mask_iou"] for one in parity["measurements"] if one["mask_iou"] is not None]
+        return cls(
+            passed=parity["passed"],
+            judge=parity["judge"],
+            suite=parity["suite"],
+            worst_psnr_db=min(decibels, default=None),
+            worst_mask_iou=min(ious, default=None),
+        )
+
+
+@dataclass(frozen=True)
+class Subject:
+    """What is timed: an export, or the PyTorch model that it comes from."""
+
+    model: str
+    image_size: int
+    export: str
+    """Name of the export, such as ``onnx-float16``; ``torch-`` and the mode for PyTorch."""
+    format: str
+    precision: str
+    point_slots: int | None
+    """Prompt slots of a decoder with static shapes, which takes one prompt a call; None for a dynamic one."""
+    weights: Weights
+    tools: dict[str, str] = field(default_factory=dict)
+    """Versions of the packages that made the files."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What identifies it in another record."""
+        return (self.model, str(self.image_size), self.export)
+
+
+@dataclass(frozen=True)
+class Unit:
+    """Where it ran."""
+
+    requested: str
+    actual: str
+    """What the runtime says; empty if it did not come so far."""
+    runtime: str
+    """Name and version."""
+    threads: int | None
+    """On the CPU."""
+
+
+@dataclass(frozen=True)
+class Residency:
+    """What one device does of a file."""
+
+    device: str
+    operations: int
+    cost: float
+    """Share of the whole: as Core ML estimates it, or of the time that ONNX Runtime measured."""
+
+
+@dataclass(frozen=True)
+class Round:
+    """What one fresh process measured."""
+
+    load_cold_ms: float
+    """The file's first load in this process, the runtime's library being there already."""
+    evicted: bool
+    """Whether the file was thrown out of the system's page cache before, so that it came from the disk."""
+    load_warm_ms: float
+    """A second load in the same process, at its end, when the first was let go."""
+    first_call_ms: float
+    """The first call after the cold load; the picture to its first mask, for a pair."""
+    memory_before_bytes: int | None
+    """Resident memory before the cold load: Python, torch and the runtime's library; None on a phone."""
+    peak_memory_bytes: int | None
+    """Largest resident memory of the process until the last counted call; None on a phone."""
+    device_memory_bytes: int | None
+    """Largest memory of a CUDA device; None where there is none."""
+    warmup_ms: dict[str, tuple[float, ...]]
+    """Calls that were not counted."""
+    ms: dict[str, tuple[float, ...]]
+    """Every counted call."""
+    complete: bool
+    """Whether count and time are those that the method asks for; False when a call takes so long that fewer must do."""
+
+
+@dataclass(frozen=True)
+class Result:
+    """One stage of one subject, or both, on one unit."""
+
+    subject: Subject
+    scope: str
+    """``encoder``, ``decoder`` or ``pair``."""
+    unit: Unit
+    status: str
+    """``ok``, ``failed`` (the runtime refused), ``crashed``, ``timed out``, or ``unavailable`` on this machine."""
+    message: str
+    """What went wrong, in one line; empty if nothing did."""
+    sha256: str | None = None
+    """Of the stage's file; of PyTorch and of a pair, None."""
+    size_bytes: int | None = None
+    """Of the stage's file, of both for a pair; of the tensors for PyTorch."""
+    parity: Parity | None = None
+    """None for PyTorch in float32 on the CPU, which is what the others are compared with."""
+    residency: tuple[Residency, ...] = ()
+    """Share of each device, where the runtime tells: Core ML on macOS, ONNX Runtime on other units than the CPU."""
+    rounds: tuple[Round, ...] = ()
+    summaries: dict[str, Summary] = field(default_factory=dict)
+    """Of what was timed: ``call`` for a stage; for a pair ``first_mask``, from a picture's file to masks of its size,
+    and ``prompts_1``, ``prompts_4`` and ``prompts_16``, so many prompts after one encoding."""
+
+    @property
+    def key(self) -> tuple[str, ...]:
+        """What identifies it in another record."""
+        return (*self.subject.key, self.scope, self.unit.requested)
+
+
+@dataclass(frozen=True)
+class Record:
+    """One run."""
+
+    created: str
+    """UTC, ISO 8601."""
+    lightsam: str
+    """Its version."""
+    git: dict[str, Any] | None
+    """``commit`` and ``dirty`` of the clone that lightsam ran from; None if it was installed."""
+    python: str
+    versions: dict[str, str]
+    """Of the packages that ran it."""
+    machine: Machine
+    method: Method
+    results: tuple[Result, ...]
+    schema: int = SCHEMA
+
+    def by_key(self) -> dict[tuple[str, ...], Result]:
+        """Results by what identifies them."""
+        return {result.key: result for result in self.results}
+
+
+def write(record: Record, path: Path) -> None:
+    """Write a record as JSON; a run that is interrupted leaves what was there.
+
+    Raises:
+        WriteError: if the system refuses.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(json.dumps(as_json(record), indent=1, allow_nan=False) + "\n")
+
+
+def as_json(record: Record) -> dict[str, Any]:
+    """As `from_json` reads it."""
+    return asdict(record)
+
+
+def read(path: Path) -> Record:
+    """Read what `write` wrote, or put the records of a sweep's results together (``.jsonl``).
+
+    Raises:
+        ContractError: if it is missing, damaged or of another schema.
+    """
+    try:
+        text = path.read_text()
+        if path.suffix != ".jsonl":
+            return from_json(json.loads(text), path)
+        lines = {line["key"]: line for line in map(json.loads, text.splitlines())}  # the last of each point
+        found = [line["found"]["record"] for line in lines.values() if "record" in line["found"]]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise ContractError(f"the record {path} cannot be read ({error})") from error
+    if not found:
+        raise ContractError(f"{path} holds no benchmark: its sweep did something else, or every point failed")
+    return _together([from_json(one, path) for one in found], path)
+
+
+def _together(records: list[Record], path: Path) -> Record:
+    """One record of several of one machine and method."""
+    first, last = records[0], records[-1]
+    for one in records[1:]:
+        if (one.machine.chip, one.method) != (first.machine.chip, first.method):
+            raise ContractError(f"{path} was measured on several machines: {first.machine.chip}, {one.machine.chip}")
+    machine = replace(first.machine, load_after=last.machine.load_after)
+    return replace(first, machine=machine, results=tuple(result for one in records for result in one.results))
+
+
+def from_json(content: Any, path: Path) -> Record:
+    """A record from what `as_json` gave; ``path`` is for the message.
+
+    Raises:
+        ContractError: if it is damaged or of another schema.
+    """
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA:
+        raise ContractError(f"{path} is not a benchmark record of schema {SCHEMA}: measure again with this release")
+    try:
+        return Record(
+            **{
+                **content,
+                "machine": Machine(**_tuples(content["machine"])),
+                "method": Method(**content["method"]),
+                "results": tuple(_result(entry) for entry in content["results"]),
+            }
+        )
+    except (TypeError, KeyError, AttributeError) as error:
+        raise ContractError(f"the record {path} is damaged: {error}") from error
+
+
+def _result(entry: Mapping[str, Any]) -> Result:
+    subject = dict(entry["subject"])
+    subject["weights"] = Weights(**subject["weights"])
+    return Result(
+        **{
+            **entry,
+            "subject": Subject(**subject),
+            "unit": Unit(**entry["unit"]),
+            "parity": None if entry["parity"] is None else Parity(**entry["parity"]),
+            "residency": tuple(Residency(**share) for share in entry["residency"]),
+            "rounds": tuple(round_of(one) for one in entry["rounds"]),
+            "summaries": {name: Summary(**_tuples(one)) for name, one in entry["summaries"].items()},
+        }
+    )
+
+
+def round_of(entry: Mapping[str, Any]) -> Round:
+    """A round from its JSON, as a worker writes it."""
+    return Round(**{**entry, "ms": _tuples(entry["ms"]), "warmup_ms": _tuples(entry["warmup_ms"])})
+
+
+def _tuples(entry: Mapping[str, Any]) -> dict[str, Any]:
+    return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}

@@ -1,0 +1,159 @@
+"""A sweep: every point in a process of its own, one result a line, what is done already left out.
+
+On one machine the points come one after the other. With several jobs, or a scheduler somewhere else, Dask
+(https://distributed.dask.org) spreads them; a worker that dies is a result like any other.
+"""
+
+import json
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from dataclasses import dataclass
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Any
+
+from filelock import FileLock, Timeout
+
+from lightsam.errors import ContractError, FormatUnavailableError, UsageError
+from lightsam.files import WriteError, ensure_writable, reason
+
+from .points import BENCHMARK, Done, Point, Sweep, do
+from .record import FAILED, OK
+
+_OTHER = "choose another --output"
+
+
+@dataclass(frozen=True)
+class Spread:
+    """Over how many processes or machines."""
+
+    jobs: int = 1
+    scheduler: str | None = None
+    """Address of a Dask scheduler that runs already, such as ``tcp://10.0.0.1:8786``; its workers need lightsam."""
+
+    def __post_init__(self) -> None:
+        if self.jobs < 1:
+            raise UsageError(f"there must be a job at least, not {self.jobs}")
+
+
+def warning(sweep: Sweep, spread: Spread) -> str:
+    """What whoever starts it should know; empty if nothing."""
+    if sweep.work == BENCHMARK and spread.jobs > 1 and spread.scheduler is None:
+        return "jobs on one machine disturb one another's timings: for numbers to keep, give every machine one worker"
+    return ""
+
+
+def run_sweep(
+    sweep: Sweep, results: Path, spread: Spread, on_done: Callable[[Done], None] = lambda _: None
+) -> list[Done]:
+    """Do every point that is not done well already, and add a line to ``results`` for each.
+
+    Returns:
+        The last result of every point, in the sweep's order.
+
+    Raises:
+        ContractError: if ``results`` holds something else.
+        UsageError: if another sweep is writing to it, or the scheduler cannot be reached.
+        WriteError: if it cannot be written.
+    """
+    ensure_writable(results.parent)
+    try:
+        with FileLock(f"{results}.lock", timeout=0):
+            known = _known(results, sweep)
+            left = [point for point in sweep.points if point.key not in known or known[point.key].status != OK]
+            if left:
+                for done in _each(sweep, left, spread):
+                    _append(results, done)
+                    known[done.key] = done
+                    on_done(done)
+    except Timeout as error:
+        raise UsageError(f"another sweep is writing to {results}: wait for it, or {_OTHER}") from error
+    return [known[point.key] for point in sweep.points if point.key in known]
+
+
+def _known(results: Path, sweep: Sweep) -> dict[str, Done]:
+    """The last line of every point; a line that a killed run left unfinished is dropped."""
+    if not results.exists():
+        return {}
+    text = results.read_text()
+    if text and not text.endswith("\n"):
+        text = text[: text.rfind("\n") + 1]
+        results.write_text(text)
+    known = {}
+    for number, line in enumerate(text.splitlines(), 1):
+        try:
+            done = Done(**json.loads(line))
+        except (ValueError, TypeError) as error:
+            raise ContractError(
+                f"{results}, line {number}, is no result of a sweep: choose another --output"
+            ) from error
+        if done.work != sweep.work:
+            raise ContractError(
+                f"{results} is of a sweep that was to {done.work}, not {sweep.work}: choose another --output"
+            )
+        known[done.key] = done
+    return known
+
+
+def _append(results: Path, done: Done) -> None:
+    try:
+        with results.open("a") as lines:
+            lines.write(done.as_line())
+    except OSError as error:
+        raise WriteError(f"cannot write {results}: {reason(error)}") from error
+
+
+def _each(sweep: Sweep, points: list[Point], spread: Spread) -> Iterator[Done]:
+    if spread.jobs == 1 and spread.scheduler is None:
+        return _one_after_the_other(sweep, points)
+    return _by_dask(sweep, points, spread)
+
+
+def _died(sweep: Sweep, point: Point, how: str) -> Done:
+    return Done(point.key, sweep.work, FAILED, how, 0.0)
+
+
+def _one_after_the_other(sweep: Sweep, points: list[Point]) -> Iterator[Done]:
+    for point in points:
+        # A process a point: a converter that aborts ends its own, and memory is given back.
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+            try:
+                yield pool.submit(do, sweep, point).result()
+            except BrokenProcessPool:
+                yield _died(sweep, point, "its process was ended, by a converter or for its memory")
+
+
+def _by_dask(sweep: Sweep, points: list[Point], spread: Spread) -> Iterator[Done]:
+    try:
+        import dask
+        from distributed import Client, LocalCluster, as_completed
+    except ImportError as error:
+        raise FormatUnavailableError.for_extra("cluster", error.name) from error
+
+    # A point that kills its worker is not given to the next one.
+    with dask.config.set({"distributed.scheduler.allowed-failures": 0}), _cluster(LocalCluster, spread) as address:
+        try:
+            client = Client(address, timeout="20s")
+        except OSError as error:
+            raise UsageError(f"no Dask scheduler answers at {address}: {error}") from error
+        with client:
+            futures: dict[Any, Point] = {client.submit(do, sweep, point, pure=False): point for point in points}
+            for future in as_completed(futures):
+                point = futures[future]
+                if future.status == "finished":
+                    yield future.result()
+                else:
+                    died = str(future.exception()).splitlines()[0]
+                    yield _died(sweep, point, f"its worker died: {died}")
+
+
+@contextmanager
+def _cluster(local: Any, spread: Spread) -> Iterator[str]:
+    """Address of a scheduler: the one that was given, or one with workers on this machine until the block ends."""
+    if spread.scheduler is not None:
+        yield spread.scheduler
+        return
+    with local(n_workers=spread.jobs, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+        yield cluster.scheduler_address

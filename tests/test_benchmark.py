@@ -1,0 +1,415 @@
+"""`lightsam benchmark`: from exports to a record, in processes of their own."""
+
+import json
+import os
+import platform
+import shutil
+import time
+from dataclasses import replace
+from pathlib import Path
+from unittest import mock
+
+import pytest
+import tiny
+import torch
+from ai_edge_litert import hardware_accelerator
+from command import OWN_PROCESSES, run_command
+
+import lightsam_exporters
+from lightsam import load_model
+from lightsam.errors import ContractError, UsageError
+from lightsam.stages import STAGE_NAMES, split
+from lightsam_benchmarks import machine, pytorch, record, units
+from lightsam_benchmarks.interleaved import SideError, take_turns, versus
+from lightsam_benchmarks.plan import Asked, export_tasks, photograph, planned, torch_tasks
+from lightsam_benchmarks.record import CALL, FIRST_MASK, OK, PAIR, PROMPTS
+from lightsam_benchmarks.run import benchmark, in_a_fresh_process
+from lightsam_benchmarks.timing import Method
+from lightsam_benchmarks.worker import inputs_of
+from lightsam_exporters import tflite
+from lightsam_exporters.base import RunOptions
+from lightsam_exporters.loading import find_export
+from lightsam_exporters.manifest import FILE_NAME, read
+from lightsam_exporters.reference import References
+from lightsam_exporters.residency import onnx_residency
+
+QUICK = ("--rounds", "2", "--min-count", "3", "--min-time", "0", "--warmup", "1", "--threads", "1")
+SHORT = Method(warmup=1, min_count=3, min_time_s=0, rounds=1, threads=1)
+
+
+@pytest.fixture(scope="module")
+def artifacts(exports_of, tmp_path_factory) -> Path:
+    """The tiny model in ONNX, LiteRT and Core ML, in one folder."""
+    folder = tmp_path_factory.mktemp("artifacts") / tiny.NAME
+    exports = [exports_of(name, "float16") for name in ("onnx", "tflite", "coreml")]
+    merged = {}
+    for entry in exports:
+        shutil.copytree(entry.folder / entry.name, folder / entry.name)
+        merged[entry.name] = entry.entry
+    manifest = {**read(exports[0].folder), "exports": merged}
+    (folder / FILE_NAME).write_text(json.dumps(manifest))
+    return folder
+
+
+@pytest.fixture(scope="module")
+def run(artifacts, tmp_path_factory):
+    """One run of the command over everything: how it ended, and the record."""
+    output = tmp_path_factory.mktemp("records") / "run.json"
+    with mock.patch.dict(os.environ, OWN_PROCESSES):
+        done = run_command("benchmark", artifacts, *QUICK, "--output", output)
+    return done, output
+
+
+def test_the_command_measures_what_is_there(run):
+    done, output = run
+    assert done.status == 0, done.stderr
+    found = record.read(output)
+    measured = [result for result in found.results if result.status == OK]
+    assert {(r.subject.export, r.scope) for r in measured} == {
+        (name, scope) for name in ("torch-float32", "onnx-float16", "tflite-float16") for scope in (*STAGE_NAMES, PAIR)
+    }
+    for result in measured:
+        assert (result.unit.requested, result.unit.actual, result.unit.threads) == ("CPU", "CPU", 1)
+        assert len(result.rounds) == 2
+        names = (FIRST_MASK, *PROMPTS) if result.scope == PAIR else (CALL,)
+        assert tuple(result.summaries) == names
+        for one in result.rounds:
+            assert one.load_cold_ms > 0 < one.load_warm_ms
+            assert one.first_call_ms > 0
+            assert one.peak_memory_bytes > one.memory_before_bytes > 50e6
+            assert {name: len(samples) for name, samples in one.ms.items()} == dict.fromkeys(names, 3)
+            assert {name: len(samples) for name, samples in one.warmup_ms.items()} == dict.fromkeys(names, 1)
+        for name, summary in result.summaries.items():
+            samples = [sample for one in result.rounds for sample in one.ms[name]]
+            assert summary.count == 6
+            assert min(samples) == summary.min_ms <= summary.median_ms <= summary.p90_ms <= max(samples)
+            assert summary.interval_ms[0] <= summary.median_ms <= summary.interval_ms[1]
+
+
+def test_more_prompts_take_longer(run):
+    for result in record.read(run[1]).results:
+        if result.status == OK and result.scope == PAIR:
+            assert result.summaries["prompts_1"].min_ms < result.summaries["prompts_16"].min_ms
+
+
+def test_the_record_says_what_was_timed(run, artifacts):
+    found = record.read(run[1])
+    by_export = {(r.subject.export, r.scope): r for r in found.results if r.status == OK}
+    entry = find_export(artifacts, "onnx")
+    onnx = by_export["onnx-float16", "encoder"]
+    assert onnx.sha256 == entry.entry["files"]["encoder"]["sha256"]
+    assert onnx.size_bytes == entry.path("encoder").stat().st_size
+    assert onnx.parity.passed
+    decibels = [one["psnr_db"] for one in entry.entry["parity"]["measurements"] if one["psnr_db"] is not None]
+    assert onnx.parity.worst_psnr_db == min(decibels)
+    assert onnx.subject.weights.trained is False
+    assert onnx.unit.runtime.startswith("ONNX Runtime 1.")
+    assert by_export["tflite-float16", "decoder"].subject.point_slots == 8
+    assert by_export["torch-float32", "encoder"].parity is None
+    assert found.versions["torch"] == torch.__version__.split("+")[0] or found.versions["torch"] == torch.__version__
+    assert found.git is None or len(found.git["commit"]) == 40
+    assert found.machine.usable_cores >= 1
+    assert len(found.machine.load_before) == len(found.machine.load_after) == 3
+    assert str(Path.home()) not in run[1].read_text()
+    assert str(artifacts) not in run[1].read_text()
+
+
+@pytest.mark.skipif(platform.system() == "Darwin", reason="there Core ML is timed")
+def test_core_ml_is_refused_with_a_sentence(run, artifacts, lightsam):
+    done, output = run
+    (refused, *_) = [r for r in record.read(output).results if r.status == record.UNAVAILABLE]
+    assert refused.subject.export == "coreml-float16"
+    assert "the evaluator that judges its files elsewhere is no stopwatch" in refused.message
+    assert "is no stopwatch" in done.stdout
+    done = lightsam("benchmark", artifacts, "--format", "coreml")
+    assert done.status == 2
+    assert "there is nothing to be timed here: Core ML runs on macOS alone" in done.stderr
+
+
+def test_a_second_run_agrees_within_the_interval(run, artifacts, lightsam, own_processes, tmp_path):
+    second = tmp_path / "second.json"
+    done = lightsam("benchmark", artifacts, "--format", "onnx", *QUICK, "--output", second)
+    assert done.status == 0, done.stderr
+    done = lightsam("benchmark", "compare", run[1], second, "--margin", "100")
+    assert done.status == 0, done.stdout
+    assert done.stdout.count("not measured") == 6  # torch and LiteRT
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--format", "caffe"), "no format 'caffe' to be timed"),
+        (("--unit", "TPU"), "no unit 'TPU' to be timed"),
+        (("--stage", "neck"), "no stage 'neck' to be timed"),
+        (("--unit", "CUDA", "--format", "torch"), "torch finds no CUDA device"),
+        (("--unit", "CUDA", "--format", "onnx"), "this build of ONNX Runtime has no CUDA"),
+        (("--format", "coreai"), "holds no coreai export"),
+        (("--precision", "int4"), "no export is what was asked for"),
+        (("--min-count", "0"), "min_count is at least 1"),
+        (("--output", "run.txt"), "must end in .json"),
+    ],
+)
+def test_what_cannot_be_is_refused_before_any_work(artifacts, lightsam, arguments, message):
+    done = lightsam("benchmark", artifacts, *arguments)
+    assert done.status == 2
+    assert message in done.stderr
+
+
+def test_a_record_is_not_lost(run, artifacts, lightsam):
+    before = run[1].read_bytes()
+    done = lightsam("benchmark", artifacts, *QUICK, "--output", run[1])
+    assert done.status == 2
+    assert "is there already" in done.stderr
+    assert run[1].read_bytes() == before
+
+
+def test_weights_of_the_users_own_must_be_given_for_pytorch(exported, lightsam, tmp_path):
+    folder = Path(shutil.copytree(exported, tmp_path / exported.name))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    for entry in manifest["exports"].values():
+        entry["weights"]["name"] = "mine.pt"
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    done = lightsam("benchmark", folder)
+    assert done.status == 2
+    assert "say where it is with --weights" in done.stderr
+
+
+def tasks_of(artifacts, *formats, scope="encoder", method=SHORT):
+    asked = Asked(formats=formats, scopes=(scope,))
+    with photograph() as picture:
+        return [task for name in formats for task in export_tasks(find_export(artifacts, name), asked, method, picture)]
+
+
+class Bomb:
+    """Goes off when the worker reads its job."""
+
+    def __init__(self, function, *arguments):
+        self.effect = (function, arguments)
+
+    def __reduce__(self):
+        return self.effect
+
+
+def test_a_crash_is_a_result_and_the_rest_goes_on(artifacts):
+    good, bad = tasks_of(artifacts, "onnx", "tflite")
+    bad = replace(bad, job=replace(bad.job, model=Bomb(os.abort)))
+    found = benchmark([bad, good], replace(SHORT, rounds=2))
+    crashed, fine = found.results
+    assert crashed.status == record.CRASHED
+    assert "it was ended by SIGABRT" in crashed.message
+    assert (crashed.rounds, crashed.summaries) == ((), {})
+    assert fine.status == OK
+    assert len(fine.rounds) == 2
+
+
+def test_what_takes_too_long_is_stopped(artifacts):
+    (task,) = tasks_of(artifacts, "onnx")
+    job = replace(task.job, model=Bomb(time.sleep, 300), method=replace(SHORT, timeout_s=1))
+    began = time.monotonic()
+    found = in_a_fresh_process(job)
+    assert (found.status, found.message) == (record.TIMED_OUT, "it was stopped after 1 s")
+    assert time.monotonic() - began < 60
+
+
+def test_a_damaged_file_is_a_result(artifacts, tmp_path):
+    (task,) = tasks_of(artifacts, "onnx")
+    broken = tmp_path / "encoder.onnx"
+    broken.write_bytes(task.job.files["encoder"].read_bytes()[:500])
+    found = in_a_fresh_process(replace(task.job, files={"encoder": broken}))
+    assert found.status == record.FAILED
+    assert "cannot be read as ONNX" in found.message
+
+
+def test_a_file_that_changed_does_not_look_good(artifacts, tmp_path):
+    folder = Path(shutil.copytree(artifacts, tmp_path / artifacts.name))
+    with (folder / "onnx-float16" / "encoder.onnx").open("ab") as file:
+        file.write(b"\0")
+    (task,) = tasks_of(folder, "onnx")
+    assert task.parity.passed is False
+
+
+def test_a_then_b_then_b_then_a():
+    order = []
+
+    def block(name):
+        order.append(name)
+        return [1.0]
+
+    now = iter(range(0, 10**12, 10**9))
+    method = Method(min_count=1, min_time_s=0)
+    turns = take_turns([lambda: block("a"), lambda: block("b")], method, lambda: next(now), 0)
+    assert "".join(order).startswith("abbaabba")
+    assert len(turns) == 15
+
+
+def test_few_turns_when_they_take_long():
+    now = iter(range(0, 10**15, 30 * 10**9))
+    turns = take_turns([lambda: [1.0]] * 2, Method(max_time_s=60), lambda: next(now), 0)
+    assert len(turns) == 6
+
+
+def test_two_files_against_one_another(artifacts, lightsam):
+    a, b = (f"{artifacts}/{name}-float16" for name in ("onnx", "tflite"))
+    done = lightsam("benchmark", a, "--vs", b, *QUICK, "--stage", "decoder")
+    assert done.status == 0, done.stderr
+    assert "A: onnx-float16, B: tflite-float16" in done.stdout
+    row = next(line for line in done.stdout.splitlines() if line.startswith("│ decoder"))
+    ratio, interval = row.split("│")[6].strip(), row.split("│")[7].strip()
+    low, high = map(float, interval.split(" to "))
+    assert low <= float(ratio) <= high
+
+
+def test_a_file_against_itself_differs_by_noise(artifacts):
+    (task,) = tasks_of(artifacts, "onnx")
+    (found,) = versus(task, task, replace(SHORT, min_count=25))
+    assert found.ratio.low < 1.1
+    assert found.ratio.high > 0.9
+
+
+def test_a_side_that_dies_is_told(artifacts):
+    (task,) = tasks_of(artifacts, "onnx")
+    with pytest.raises(SideError, match="ended with status"):
+        versus(task, replace(task, job=replace(task.job, model=Bomb(os.abort))), SHORT)
+    with pytest.raises(SideError, match="cannot be read as ONNX"):
+        versus(task, replace(task, job=replace(task.job, files={"encoder": Path("gone.onnx")})), SHORT)
+
+
+def test_what_has_nothing_in_common_is_refused(artifacts, exported, lightsam):
+    done = lightsam("benchmark", f"{artifacts}/onnx-float16", "--vs", f"{artifacts}/coreml-float16")
+    assert done.status == 2
+    assert "no stage and unit in common" in done.stderr
+
+
+@pytest.mark.parametrize("mode", [pytorch.EAGER, pytorch.CHANNELS_LAST])
+def test_pytorch_answers_as_the_model_does(tmp_path, mode):
+    """float16 with channels last is an optimisation, not another model."""
+    model = load_model(tiny.NAME, weights="seeded")
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    stages = split(model)
+    for name in STAGE_NAMES:
+        ours = pytorch.TorchStage(tmp_path / "weights.pt", tiny.NAME, tiny.SIZE, name, "CPU", mode)
+        inputs = stages[name].sample_inputs()
+        expected, found = stages[name].run(inputs), ours.started.run(inputs)
+        for key, array in expected.items():
+            assert abs(found[key] - array).max() <= (0 if mode == pytorch.EAGER else 0.05 * abs(array).max())
+        ours.bind(inputs)()
+
+
+def test_other_modes_of_pytorch_are_judged(tmp_path):
+    model = load_model(tiny.NAME, weights="seeded")
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    report = pytorch.judged(tmp_path / "weights.pt", tiny.NAME, tiny.SIZE, "CPU", pytorch.CHANNELS_LAST)
+    assert report.passed, report.failures
+    assert 50 < min(m.psnr_db for m in report.measurements if m.psnr_db is not None) < 100
+
+
+def test_a_judged_mode_has_its_parity_in_the_record(own_processes, tmp_path):
+    asked = Asked(formats=("torch",), precision=pytorch.CHANNELS_LAST, scopes=("encoder", PAIR))
+    reference = References().load(tiny.NAME, "seeded", tiny.SIZE, True)
+    with photograph() as picture:
+        tasks = torch_tasks(reference, tiny.NAME, tmp_path / "weights.pt", asked, SHORT, picture)
+        found = benchmark(tasks, SHORT)
+    for result in found.results:
+        assert result.status == OK, result.message
+        assert result.parity.passed
+        assert result.parity.suite.startswith("quick")
+
+
+@pytest.mark.slow
+def test_compiled_pytorch_answers_as_the_model_does(tmp_path):
+    model = load_model(tiny.NAME, weights="seeded")
+    torch.save(model.state_dict(), tmp_path / "weights.pt")
+    assert pytorch.judged(tmp_path / "weights.pt", tiny.NAME, tiny.SIZE, "CPU", pytorch.COMPILED).passed
+
+
+def test_a_cuda_graph_needs_cuda(tmp_path):
+    with pytest.raises(UsageError, match="needs CUDA, not CPU"):
+        pytorch.TorchStage(tmp_path / "w.pt", tiny.NAME, tiny.SIZE, "encoder", "CPU", pytorch.CUDA_GRAPH)
+    assert pytorch.modes_on("CUDA") == pytorch.MODES
+
+
+def test_onnx_runtime_says_which_unit_took_which_share(artifacts):
+    (task,) = tasks_of(artifacts, "onnx", scope="decoder")
+    (share,) = onnx_residency(task.job.files["decoder"], inputs_of(task.job), RunOptions(threads=1))
+    assert share.device == "CPU"
+    assert share.operations > 50
+    assert share.cost == pytest.approx(1)
+
+
+def test_litert_on_another_accelerator_answers_the_same(artifacts, monkeypatch):
+    """What runs on a GPU, with the CPU in its place: there is none here."""
+
+    class Stand:
+        GPU = CPU = hardware_accelerator.HardwareAccelerator.CPU
+
+    monkeypatch.setattr(hardware_accelerator, "HardwareAccelerator", Stand)
+    (task,) = tasks_of(artifacts, "tflite", scope="decoder")
+    inputs, path = inputs_of(task.job), task.job.files["decoder"]
+    expected = tflite.start(path, "decoder", RunOptions()).run(inputs)
+    started = tflite.start(path, "decoder", RunOptions(unit="GPU"))
+    assert started.unit == "GPU and CPU"
+    for name, array in started.run(inputs).items():
+        assert abs(array - expected[name]).max() < 1e-3
+    with pytest.raises(UsageError, match="no unit 'NPU'"):
+        tflite.start(path, "decoder", RunOptions(unit="NPU"))
+
+
+def test_every_unit_that_is_not_here_says_why():
+    assert units.why_not("torch", "CPU") == ""
+    assert "no unit GPU" in units.why_not("torch", "GPU")
+    for name in units.TIMED:
+        for unit in units.units_of(name):
+            why = units.why_not(name, unit)
+            assert why == "" or " " in why
+    assert units.default_units("onnx") == ("CPU",) or len(units.default_units("onnx")) > 1
+
+
+@pytest.mark.skipif(platform.system() == "Darwin", reason="there it is fast")
+def test_core_ai_is_not_timed_by_default_where_it_is_slow():
+    ((unit, why_not),) = Asked().units_of("coreai")
+    assert unit == "CPU"
+    assert "time it by --format coreai" in why_not
+    assert Asked(formats=("coreai",)).units_of("coreai") == [("CPU", "")]
+
+
+def test_a_missing_package_is_named(artifacts, monkeypatch):
+    monkeypatch.setattr(lightsam_exporters, "find_spec", lambda name: None)
+    assert "pip install 'lightsam[onnx]'" in units.why_not("onnx", "CPU")
+    with planned([artifacts], Asked(), SHORT, References()) as (tasks, refused):
+        assert {task.subject.format for task in tasks} == {"torch"}
+        assert {task.subject.format for task in refused} == {"onnx", "tflite", "coreml"}
+
+
+def test_the_machine_is_described():
+    found = machine.describe((1.0, 2.0, 3.0))
+    assert found.chip
+    assert found.memory_bytes > 2**30
+    assert found.power_source in ("battery", "mains", "unknown")
+    assert found.load_before == (1.0, 2.0, 3.0)
+    assert machine.versions(("torch", "no-such-package")).keys() == {"torch"}
+
+
+def test_a_record_comes_back_as_it_was(run, tmp_path):
+    found = record.read(run[1])
+    record.write(found, tmp_path / "copy.json")
+    assert record.read(tmp_path / "copy.json") == found
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("not json", "cannot be read"),
+        ("[]", "not a benchmark record of schema 1"),
+        ('{"schema": 99}', "not a benchmark record of schema 1"),
+        ('{"schema": 1, "results": []}', "is damaged"),
+    ],
+)
+def test_what_is_no_record_is_refused(lightsam, tmp_path, content, message):
+    path = tmp_path / "run.json"
+    path.write_text(content)
+    with pytest.raises(ContractError, match=message):
+        record.read(path)
+    done = lightsam("benchmark", "report", path)
+    assert done.status == 1
+    assert message in done.stderr
+    assert list(tmp_path.iterdir()) == [path]
