@@ -77,7 +77,9 @@ def against_size(results: Sequence[Result]) -> str:
             axes.annotate(
                 _name(result), (size, median), fontsize=7, color=_INK, xytext=(5, 3), textcoords="offset points"
             )
-    axes.set(xscale="log", yscale="log")
+    axes.set_xlim(0, 1.3 * max((result.size_bytes or 0) / 1e6 for result in shown))  # room for the names
+    axes.set_yscale("log")
+    axes.yaxis.set_major_formatter("{x:g}")
     axes.set_xlabel("size in MB", color=_INK)
     axes.set_ylabel("median in milliseconds", color=_INK)
     axes.legend(labelcolor=_INK, frameon=False)
@@ -96,9 +98,9 @@ def distribution(results: Sequence[Result], scope: str) -> str:
             offsets = [(number + (i + 1) / (len(samples) + 1)) / len(result.rounds) - 0.5 for i in range(len(samples))]
             heights = [row + 0.75 * offset for offset in offsets]
             axes.scatter([s / median for s in samples], heights, s=5, alpha=0.6, color=_COLOURS[number % len(_COLOURS)])
-    largest = max((max(max(one.ms[CALL]) for one in r.rounds) / r.summaries[CALL].median_ms for r in shown), default=1)
     axes.set_xscale("log")
-    ticks = [tick for tick in (0.5, 0.8, 1, 1.25, 1.5, 2, 3, 5, 10, 30) if tick <= max(1.25, 1.2 * largest)]
+    left, right = axes.get_xlim()
+    ticks = [tick for tick in (0.3, 0.5, 0.7, 0.8, 0.9, 1, 1.1, 1.25, 1.5, 2, 3, 5, 10, 30) if left <= tick <= right]
     axes.set_xticks(ticks, [f"{tick:g}" for tick in ticks], minor=False)
     axes.minorticks_off()
     axes.axvline(1, color=_INK, linewidth=0.8)

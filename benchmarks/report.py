@@ -10,6 +10,7 @@ from lightsam.files import replacing
 from lightsam.models import MODELS
 from lightsam.models.card import IPHONE_12, M1_PRO, ONE_GPU
 
+from .plan import SCOPES
 from .record import CALL, FIRST_MASK, OK, PAIR, PROMPTS, Record, Result
 from .summary import Summary
 
@@ -33,6 +34,7 @@ class Table:
 def tables(records: Sequence[Record]) -> list[Table]:
     """Stages, pairs, what did not run, and the published figures beside ours."""
     results = [(record, result) for record in records for result in record.results]
+    results.sort(key=lambda pair: (pair[1].subject.key[:2], SCOPES.index(pair[1].scope)))  # else in the order of runs
     several = len(records) > 1
     stages = [(record, one) for record, one in results if one.status == OK and one.scope != PAIR]
     pairs = [(record, one) for record, one in results if one.status == OK and one.scope == PAIR]
@@ -71,6 +73,7 @@ def tables(records: Sequence[Record]) -> list[Table]:
 
 _WHAT = ("model", "export", "stage", "unit")
 _WHAT_PAIR = ("model", "export", "unit")
+_ON_THE_PAGE_ALONE = ("load warm", "min", "p99", "spread", "n")
 _STATISTICS = ("median", "95 % interval", "min", "p90", "p99", "spread", "n")
 
 
@@ -105,7 +108,7 @@ def _unit(result: Result) -> str:
 
 def _parity(result: Result) -> str:
     if result.parity is None:
-        return "is the reference" if result.subject.format == "torch" else "unknown"
+        return "reference" if result.subject.format == "torch" else "unknown"
     decibels = "exact" if result.parity.worst_psnr_db is None else f"{result.parity.worst_psnr_db:.0f} dB"
     return decibels if result.parity.passed else f"FAILED, {decibels}"
 
@@ -175,7 +178,7 @@ def _published(stages: Sequence[tuple[Record, Result]], several: bool) -> Table:
     for record, result in stages:
         figures = [_published_ms(result, device) for device in devices]
         if any(figure is not None for figure in figures):
-            shown = ("" if one is None else (one if isinstance(one, str) else milliseconds(one)) for one in figures)
+            shown = ("" if one is None else (one if isinstance(one, str) else f"{one:g}") for one in figures)
             ours = milliseconds(result.summaries[CALL].median_ms)
             rows.append((*_chip(record, several), *_what(result), ours, *shown))
     chip = ("chip",) if several else ()
@@ -222,11 +225,12 @@ def notes(record: Record) -> list[str]:
 
 
 def markdown(records: Sequence[Record]) -> str:
-    """The tables as GitHub shows them, with what must be known of each run."""
+    """The tables as GitHub shows them, without the narrower columns, and what must be known of each run."""
     parts = []
     for table in tables(records):
-        rule = ["---"] * table.words + ["---:"] * (len(table.columns) - table.words)
-        lines = [table.columns, tuple(rule), *table.rows]
+        kept = [index for index, name in enumerate(table.columns) if name not in _ON_THE_PAGE_ALONE]
+        rule = ["---" if index < table.words else "---:" for index in range(len(table.columns))]
+        lines = [[cells[index] for index in kept] for cells in (table.columns, rule, *table.rows)]
         parts.append(f"{table.title}:\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines))
     parts += ["\n".join(f"- {line}" for line in notes(record)) for record in records]
     return "\n\n".join(parts) + "\n"
