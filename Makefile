@@ -7,11 +7,12 @@ OUTPUT ?= artifacts
 FLAGS ?=
 
 LIGHTSAM := .venv/bin/lightsam
-EXTRAS := coreml,onnx,tflite,coreai
+EXTRAS := coreml,onnx,tflite,coreai,plots,cluster
 FORMATS := coreml onnx tflite coreai
+BENCHMARKED := mobile_sam repvit_sam
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export $(addprefix export-,$(FORMATS)) parity test test-all lint format clean
+.PHONY: help setup export $(addprefix export-,$(FORMATS)) parity benchmark benchmark-cuda test test-all lint format clean
 
 help:  ## show this list
 	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -37,6 +38,16 @@ export-coreai:  ## export MODEL to Core AI (experimental), and judge it
 
 parity: .venv/.ready  ## judge the exports of MODEL again
 	$(LIGHTSAM) parity $(OUTPUT)/$(MODEL) $(FLAGS)
+
+benchmark: $(BENCHMARKED:%=$(OUTPUT)/%/manifest.json)  ## time MobileSAM and RepViT-SAM on PyTorch, ONNX Runtime and LiteRT
+	$(LIGHTSAM) benchmark $(BENCHMARKED:%=$(OUTPUT)/%) --format torch,onnx,tflite $(FLAGS)
+
+benchmark-cuda: $(BENCHMARKED:%=$(OUTPUT)/%/manifest.json)  ## time PyTorch on CUDA: eager, float16, compiled, as a graph
+	$(LIGHTSAM) benchmark $(BENCHMARKED:%=$(OUTPUT)/%) --format torch --unit CUDA $(FLAGS)
+
+# What a benchmark needs and nobody has exported.
+$(OUTPUT)/%/manifest.json: | .venv/.ready
+	$(LIGHTSAM) export $* --to onnx,tflite $(if $(PRECISION),--precision $(PRECISION)) --weights $(WEIGHTS) --output $(OUTPUT)
 
 test: .venv/.ready  ## the default tests: every format, small models
 	.venv/bin/python -m pytest $(FLAGS)

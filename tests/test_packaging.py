@@ -7,10 +7,13 @@ import zipfile
 from pathlib import Path
 
 import pytest
+from test_layering import FOLDERS
 
 from lightsam_exporters import FORMATS, find_format
 
 ROOT = Path(__file__).parent.parent
+OTHER_EXTRAS = ("plots", "cluster")
+"""What is no format: the page of a benchmark, and a sweep on several machines."""
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 
@@ -25,18 +28,22 @@ def wheel(tmp_path_factory) -> set[str]:
 
 def test_the_wheel_puts_nothing_generic_into_site_packages(wheel):
     top = {name.split("/")[0] for name in wheel}
-    assert {name for name in top if not name.endswith(".dist-info")} == {"lightsam", "lightsam_exporters"}
+    assert {name for name in top if not name.endswith(".dist-info")} == {
+        "lightsam",
+        "lightsam_exporters",
+        "lightsam_benchmarks",
+    }
 
 
 def test_the_wheel_holds_every_module(wheel):
-    for folder, installed in (("lightsam", "lightsam"), ("exporters", "lightsam_exporters")):
+    for folder, installed in FOLDERS.items():
         for path in (ROOT / folder).rglob("*"):
-            if path.suffix in (".py", ".jpg") or path.name == "py.typed":
+            if path.suffix in (".py", ".jpg", ".html") or path.name == "py.typed":
                 assert f"{installed}/{path.relative_to(ROOT / folder).as_posix()}" in wheel
 
 
 def test_every_format_is_an_extra():
-    assert set(PROJECT["project"]["optional-dependencies"]) == set(FORMATS)
+    assert set(PROJECT["project"]["optional-dependencies"]) == {*FORMATS, *OTHER_EXTRAS}
     for name in FORMATS:
         requirements = " ".join(PROJECT["project"]["optional-dependencies"][name])
         for package in find_format(name).REQUIRES:
@@ -47,7 +54,7 @@ def test_the_makefile_knows_every_format():
     makefile = (ROOT / "Makefile").read_text()
     lists = {line.split(":=")[0].strip(): line.split(":=")[1].split() for line in makefile.splitlines() if ":=" in line}
     assert lists["FORMATS"] == list(FORMATS)
-    assert lists["EXTRAS"] == [",".join(FORMATS)]
+    assert lists["EXTRAS"] == [",".join((*FORMATS, *OTHER_EXTRAS))]
 
 
 def test_ci_runs_the_readmes_test_command():
