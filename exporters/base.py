@@ -75,14 +75,22 @@ class RunOptions:
     """ONNX Runtime and LiteRT, on the CPU; None leaves it to the runtime."""
 
 
+Bind = Callable[[Mapping[str, np.ndarray]], Callable[[], Arrays]]
+
+
 class Started(NamedTuple):
     """A stage of a file in its runtime."""
 
-    run: Runner
+    bind: Bind
+    """A call with these inputs, which are brought into the runtime's own form beforehand."""
     runtime: str
     """Name and version."""
     unit: str
     """What the runtime says that it runs on."""
+
+    def run(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
+        """One call, from arrays to arrays."""
+        return self.bind(inputs)()
 
 
 class Value(NamedTuple):

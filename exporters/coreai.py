@@ -16,6 +16,7 @@ import warnings
 import weakref
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any, TypeVar
@@ -135,7 +136,8 @@ def _open(path: Path) -> Any:
 
 
 def _started(asset: Any, stage: str) -> Started:
-    return Started(_Runner(asset, ENTRY_POINTS[stage]), f"Core AI {version('coreai-core')}", UNITS[0])
+    runner = _Runner(asset, ENTRY_POINTS[stage])
+    return Started(lambda inputs: partial(runner, inputs), f"Core AI {version('coreai-core')}", UNITS[0])
 
 
 def _check_program(path: Path) -> None:

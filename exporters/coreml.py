@@ -219,7 +219,8 @@ def start(path: Path, stage: str, how: RunOptions) -> Started:
     coremltools = import_quietly("coremltools")
     try:
         model = coremltools.models.MLModel(str(path), compute_units=coremltools.ComputeUnit[how.compute_units])
-    except RuntimeError as error:
+        model.get_compiled_model_path()  # MLModel only warns of a package that Core ML refuses; this raises
+    except Exception as error:  # of several kinds
         raise ContractError(f"Core ML refuses {path}: {first_line(error)}") from error
     specification = model.get_spec()
     image_inputs = _image_inputs(specification)
@@ -230,16 +231,16 @@ def start(path: Path, stage: str, how: RunOptions) -> Started:
         for feature in specification.description.input
     }
 
-    def run(inputs: Mapping[str, np.ndarray]) -> Arrays:
+    def bind(inputs: Mapping[str, np.ndarray]) -> Callable[[], Arrays]:
         features = {
             name: Image.fromarray(_pixels(array)[0].transpose(1, 2, 0).astype(np.uint8))
             if name in image_inputs
             else array.astype(dtypes[name])
             for name, array in inputs.items()
         }
-        return {name: np.asarray(array, np.float32) for name, array in model.predict(features).items()}
+        return lambda: {name: np.asarray(array, np.float32) for name, array in model.predict(features).items()}
 
-    return Started(run, f"Core ML of macOS {platform.mac_ver()[0]}", how.compute_units)
+    return Started(bind, f"Core ML of macOS {platform.mac_ver()[0]}", how.compute_units)
 
 
 def _pixels(image: np.ndarray) -> np.ndarray:

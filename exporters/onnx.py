@@ -8,7 +8,7 @@ onnxslim still finds after our own folding and the exporter's optimiser was meas
 
 import json
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -202,11 +202,17 @@ def units_here() -> list[str]:
     return [unit for unit, provider in _PROVIDERS.items() if provider in there]
 
 
+def why_not(unit: str) -> str:
+    """Why a unit is not to be had, in a sentence; empty if it is."""
+    here = units_here()
+    return "" if unit in here else f"this build of ONNX Runtime has no {unit}; it has: {', '.join(here)}"
+
+
 def _session(path: Path, how: RunOptions, profile: Path | None = None) -> Any:
     import onnxruntime
 
     if how.unit not in units_here():
-        raise UsageError(f"this build of ONNX Runtime has no {how.unit}; it has: {', '.join(units_here())}")
+        raise UsageError(why_not(how.unit))
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3  # errors alone
     settings.intra_op_num_threads = how.threads or 0
@@ -228,19 +234,21 @@ def _started(session: Any) -> Started:
     outputs = [output.name for output in session.get_outputs()]
     takes_size = any(given.name == ORIG_IM_SIZE for given in session.get_inputs())
 
-    def run(inputs: Mapping[str, np.ndarray]) -> Arrays:
+    def bind(inputs: Mapping[str, np.ndarray]) -> Callable[[], Arrays]:
         given = {name: np.ascontiguousarray(array, np.float32) for name, array in inputs.items()}
         if takes_size and ORIG_IM_SIZE not in given:  # asked by the contract, which knows no masks of full size
             given[ORIG_IM_SIZE] = np.ones(2, np.float32)
-        return dict(zip(outputs, session.run(outputs, given), strict=True))
+        return lambda: dict(zip(outputs, session.run(outputs, given), strict=True))
 
     # A provider that could not be had is silently left out of the session's own list.
     unit = next(unit for unit, provider in _PROVIDERS.items() if provider == session.get_providers()[0])
-    return Started(run, f"ONNX Runtime {onnxruntime.__version__}", unit)
+    return Started(bind, f"ONNX Runtime {onnxruntime.__version__}", unit)
 
 
 def node_times(path: Path, inputs: Mapping[str, np.ndarray], how: RunOptions) -> list[tuple[str, float]]:
     """The unit and the duration in microseconds of every node of one run, by ONNX Runtime's own profiler.
+
+    Of a node on a GPU that is what it takes to start it.
 
     Raises:
         ContractError: if the file is damaged.

@@ -8,8 +8,9 @@ runtimes.
 """
 
 import json
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -18,9 +19,19 @@ import numpy as np
 from torch import Tensor, nn
 
 from lightsam.errors import ContractError, ExportError, UsageError
-from lightsam.stages import Arrays, Runner, Stage, TensorSpec
+from lightsam.stages import Arrays, Stage, TensorSpec
 
-from .base import ExportOptions, LoadedStage, Precision, Provenance, RunOptions, Started, first_line, static_shapes
+from .base import (
+    Bind,
+    ExportOptions,
+    LoadedStage,
+    Precision,
+    Provenance,
+    RunOptions,
+    Started,
+    first_line,
+    static_shapes,
+)
 from .noise import kept_off_the_terminal
 
 NAME = "tflite"
@@ -183,13 +194,13 @@ def start(path: Path, stage: str, how: RunOptions) -> Started:
         raise UsageError(f"LiteRT has no unit {how.unit!r}; choose from: {', '.join(UNITS)}")
     try:
         with kept_off_the_terminal(NAME):
-            run, unit = (_on_cpu if how.unit == "CPU" else _on_gpu)(path, SIGNATURES[stage], how)
+            bind, unit = (_on_cpu if how.unit == "CPU" else _on_gpu)(path, SIGNATURES[stage], how)
     except Exception as error:  # as in `load`
         raise ContractError(f"{path} cannot be run by LiteRT on the {how.unit}: {first_line(error)}") from error
-    return Started(run, f"LiteRT {version('ai-edge-litert')}", unit)
+    return Started(bind, f"LiteRT {version('ai-edge-litert')}", unit)
 
 
-def _on_cpu(path: Path, signature: str, how: RunOptions) -> tuple[Runner, str]:
+def _on_cpu(path: Path, signature: str, how: RunOptions) -> tuple[Bind, str]:
     from ai_edge_litert.interpreter import Interpreter
 
     interpreter = Interpreter(str(path), num_threads=how.threads)
@@ -197,14 +208,14 @@ def _on_cpu(path: Path, signature: str, how: RunOptions) -> tuple[Runner, str]:
     runner = interpreter.get_signature_runner(signature)
     shapes = {name: tuple(details["shape"]) for name, details in runner.get_input_details().items()}
 
-    def run(inputs: Mapping[str, np.ndarray]) -> Arrays:
+    def bind(inputs: Mapping[str, np.ndarray]) -> Callable[[], Arrays]:
         given = {name: _as_taken(array, shapes.get(name)) for name, array in inputs.items()}
-        return {name: np.array(array) for name, array in runner(**given).items()}
+        return lambda: {name: np.array(array) for name, array in runner(**given).items()}
 
-    return run, "CPU"
+    return bind, "CPU"
 
 
-def _on_gpu(path: Path, signature: str, how: RunOptions) -> tuple[Runner, str]:
+def _on_gpu(path: Path, signature: str, how: RunOptions) -> tuple[Bind, str]:
     from ai_edge_litert.compiled_model import CompiledModel
     from ai_edge_litert.hardware_accelerator import HardwareAccelerator
 
@@ -218,16 +229,19 @@ def _on_gpu(path: Path, signature: str, how: RunOptions) -> tuple[Runner, str]:
     buffers_in = {name: model.create_input_buffer_by_name(signature, name) for name in shapes}
     buffers_out = {name: model.create_output_buffer_by_name(signature, name) for name in results}
 
-    def run(inputs: Mapping[str, np.ndarray]) -> Arrays:
+    def call(given: Mapping[str, np.ndarray]) -> Arrays:
         for name, buffer in buffers_in.items():
-            buffer.write(_as_taken(inputs[name], shapes[name]))
+            buffer.write(given[name])
         model.run_by_name(signature, buffers_in, buffers_out)
         return {
             name: buffer.read(int(np.prod(results[name])), np.float32).reshape(results[name])
             for name, buffer in buffers_out.items()
         }
 
-    return run, unit
+    def bind(inputs: Mapping[str, np.ndarray]) -> Callable[[], Arrays]:
+        return partial(call, {name: _as_taken(inputs[name], shape) for name, shape in shapes.items()})
+
+    return bind, unit
 
 
 def _as_taken(array: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:

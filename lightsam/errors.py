@@ -11,6 +11,7 @@
       FormatUnavailableError     the packages that a format needs are not installed
       ExportError                a converter or the disk refused
       ParityError                a converted file does not answer as PyTorch does
+      BenchmarkError             something could not be timed, or became slower
 
 Each message says what was asked, what was found and what to do; ``exit_status`` is what the command returns.
 """
@@ -67,3 +68,7 @@ class ExportError(LightSamError, RuntimeError):
 
 class ParityError(LightSamError, RuntimeError):
     """A candidate that cannot be compared, or that differs from the reference."""
+
+
+class BenchmarkError(LightSamError, RuntimeError):
+    """What should have been timed was not, became slower, or a point of a sweep failed."""

@@ -4,10 +4,13 @@ import platform
 from types import SimpleNamespace
 
 import coremltools as ct
+import numpy as np
 import pytest
 from coremltools.models import compute_plan
 
-from lightsam.errors import UsageError
+from lightsam.errors import ContractError, UsageError
+from lightsam_exporters import coreml
+from lightsam_exporters.base import RunOptions
 from lightsam_exporters.residency import Share, residency
 
 
@@ -71,3 +74,48 @@ def test_anywhere_else_it_is_refused(exported, lightsam, tmp_path):
     assert "can be had on macOS alone" in done.stderr
     with pytest.raises(UsageError, match="no compute units 'TPU'"):
         residency(tmp_path, "TPU")
+
+
+class Model:
+    """In the place of coremltools' MLModel: gives what it was asked back."""
+
+    def __init__(self, path, compute_units):
+        self.spec = ct.models.utils.load_spec(path)
+        self.asked = []
+
+    def get_spec(self):
+        return self.spec
+
+    def get_compiled_model_path(self):
+        return "somewhere.mlmodelc"
+
+    def predict(self, features):
+        self.asked.append(features)
+        return {"image_embeddings": np.ones((1, 2), np.float16)}
+
+
+def test_core_ml_gets_a_picture_that_was_made_before_the_clock_runs(exports_of, mac, monkeypatch):
+    models = []
+    monkeypatch.setattr(ct.models, "MLModel", lambda *a, **k: models.append(Model(*a, **k)) or models[-1])
+    path = exports_of("coreml", "float16").path("encoder")
+    started = coreml.start(path, "encoder", RunOptions(compute_units="CPU_AND_NE"))
+    assert started.unit == "CPU_AND_NE"
+    call = started.bind({"image": np.full((1, 3, 128, 128), 7.4, np.float32)})
+    outputs = [call(), call()]
+    assert outputs[0]["image_embeddings"].dtype == np.float32
+    first, second = (asked["image"] for asked in models[0].asked)
+    assert first is second
+    assert np.asarray(first).shape == (128, 128, 3)
+    assert np.asarray(first).max() == 7
+
+
+def test_a_package_that_core_ml_refuses_is_not_timed(exports_of, mac, monkeypatch):
+    """MLModel itself only warns."""
+
+    class Refused(Model):
+        def get_compiled_model_path(self):
+            raise Exception("This model was not loaded or compiled with the Core ML Framework.")
+
+    monkeypatch.setattr(ct.models, "MLModel", Refused)
+    with pytest.raises(ContractError, match=r"Core ML refuses .*was not loaded"):
+        coreml.start(exports_of("coreml", "float16").path("encoder"), "encoder", RunOptions())
