@@ -1,6 +1,6 @@
 """Two records: what became slower, beyond noise?"""
 
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 
 from lightsam.errors import UsageError
 
@@ -43,11 +43,19 @@ def compare(old: Record, new: Record) -> list[Change]:
         if before.status != OK:
             continue
         now = there.get(before.key)
-        if now is None or now.status != OK:
-            verdict = LEFT_OUT if now is None else BROKEN
-            changes.append(Change(before, "", None, verdict, "" if now is None else f"{now.status}: {now.message}"))
+        if now is None:
+            changes.append(Change(before, "", None, LEFT_OUT))
+            continue
+        if now.status != OK:
+            changes.append(Change(before, "", None, BROKEN, f"{now.status}: {now.message}"))
+            continue
+        if now.parity is not None and not now.parity.passed:  # fast and wrong is not faster
+            changes.append(Change(before, "", None, BROKEN, "it no longer passes the judge"))
             continue
         for name, summary in before.summaries.items():
+            if name not in now.summaries:
+                changes.append(Change(before, name, None, LEFT_OUT))
+                continue
             found = ratio(summary, now.summaries[name])
             verdict = SAME if found.is_noise else (SLOWER if found.value > 1 else FASTER)
             changes.append(Change(before, name, found, verdict))
@@ -57,7 +65,7 @@ def compare(old: Record, new: Record) -> list[Change]:
 
 
 def differing(old: Record, new: Record) -> list[str]:
-    """What besides the code was not the same, a line each: machine, versions, method."""
+    """What besides the code was not the same, a line each: machine, versions, method, weights."""
     lines = []
     for name in ("chip", "os", "usable_cores", "power_source"):
         before, now = getattr(old.machine, name), getattr(new.machine, name)
@@ -67,6 +75,14 @@ def differing(old: Record, new: Record) -> list[str]:
         before, now = old.versions.get(package, "none"), new.versions.get(package, "none")
         if before != now:
             lines.append(f"{package}: {before}, now {now}")
-    if old.method != new.method:
-        lines.append(f"method: {old.method}, now {new.method}")
-    return lines
+    lines += [
+        f"{name}: {before}, now {now}"
+        for name, before in asdict(old.method).items()
+        if (now := getattr(new.method, name)) != before
+    ]
+    there = new.by_key()
+    for before in old.results:
+        now = there.get(before.key)
+        if now is not None and now.subject.weights.sha256 != before.subject.weights.sha256:
+            lines.append(f"{before.subject.title}: other weights")
+    return list(dict.fromkeys(lines))

@@ -6,6 +6,7 @@ the machine slows both. What is compared is the ratio within a turn.
 
 import math
 import multiprocessing
+import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
@@ -13,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from lightsam.errors import LightSamError
+from lightsam.errors import BenchmarkError
 
 from .plan import Task
 from .summary import Ratio, Summary, paired_ratio
@@ -28,10 +29,6 @@ _BLOCK_MS = 20.0
 """Calls that take less are made several times a turn."""
 _PAUSE_S = 0.01
 """Between the sides: the threads of a runtime spin for a while after a call, and would slow the other's."""
-
-
-class SideError(LightSamError, RuntimeError):
-    """One of the two processes came to an end."""
 
 
 @dataclass(frozen=True)
@@ -54,6 +51,7 @@ class Side:
     def __init__(self, task: Task) -> None:
         context = multiprocessing.get_context("spawn")
         self.title = task.title
+        self._patience = task.job.method.timeout_s
         self._connection, other = context.Pipe()
         self._process = context.Process(target=_serve, args=(other, task.job), daemon=True)
         self._process.start()
@@ -63,16 +61,18 @@ class Side:
         """Send a question, and wait for the answer.
 
         Raises:
-            SideError: if the process ended, or says what went wrong.
+            BenchmarkError: if the process ended, or says what went wrong.
         """
         try:
             self._connection.send(question)
+            if not self._connection.poll(self._patience):
+                raise BenchmarkError(f"{self.title} did not answer in {self._patience:g} s")
             answer = self._connection.recv()
         except (EOFError, OSError) as error:
             self._process.join(5)
-            raise SideError(f"{self.title} ended with status {self._process.exitcode}") from error
+            raise BenchmarkError(f"{self.title} ended with status {self._process.exitcode}") from error
         if isinstance(answer, Exception):
-            raise SideError(f"{self.title}: {answer}") from answer
+            raise BenchmarkError(f"{self.title}: {answer}") from answer
         return answer
 
     def close(self) -> None:
@@ -98,7 +98,7 @@ def versus(a: Task, b: Task, method: Method, on_step: Callable[[str], None] = la
     """Time two tasks of one scope against one another.
 
     Raises:
-        SideError: if one of them cannot be run.
+        BenchmarkError: if one of them cannot be run.
     """
     on_step(f"{a.title} against {b.title}")
     with _sides(a, b) as sides:
@@ -150,19 +150,18 @@ def take_turns(
 
 def _serve(connection: Connection, job: Job) -> None:
     """What a side's process does: answer what it can do, then time calls whenever it is asked."""
-    try:
-        calls = ready(job)
-    except Exception as error:  # whatever it is, the other process must hear of it
-        connection.recv()
-        connection.send(RuntimeError(" ".join(str(error).split())))
-        return
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # who is interrupted ends this process
+    calls: dict[str, Callable[[], Any]] = {}
     while True:
         try:
             question = connection.recv()
-        except EOFError:
+            calls = calls or ready(job)
+            if question is None:
+                connection.send({name: min(time_block(call, job.method.warmup + 1)) for name, call in calls.items()})
+            else:
+                name, count = question
+                connection.send(time_block(calls[name], count))
+        except EOFError:  # the other process is gone
             return
-        if question is None:
-            connection.send({name: min(time_block(call, job.method.warmup + 1)) for name, call in calls.items()})
-        else:
-            name, count = question
-            connection.send(time_block(calls[name], count))
+        except Exception as error:  # whatever it is, the other process must hear of it
+            connection.send(RuntimeError(" ".join(str(error).split())))

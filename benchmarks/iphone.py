@@ -48,8 +48,8 @@ async def _measure(
     units = coremltools.ComputeUnit[compute_units]
     model = coremltools.models.MLModel(str(path), compute_units=units)
     given = _arrays(path, model, inputs)
-    device = await _prepared_phone()
     try:
+        device = await _prepared_phone()
         benchmarker = MLModelBenchmarker(model, device=device)
         cold, warm = (await benchmarker.benchmark_load(iterations=2)).samples
         # The runner times calls one by one and stops at a count, not at a time.
@@ -57,6 +57,8 @@ async def _measure(
         plan = await load_compute_plan_from_path_on_device(
             path=model.get_compiled_model_path(), compute_units=units, device=device
         )
+    except UsageError:
+        raise
     # What fails on the phone comes as the runner's own errors, or as those of Xcode's tools.
     except Exception as error:
         raise ContractError(f"the iPhone did not run {path.name}: {first_line(error)}") from error
@@ -73,7 +75,7 @@ async def _measure(
         ms={CALL: tuple(rest[method.warmup :])},
         complete=True,
     )
-    return measured, f"Core ML of iOS {device.os_version}", shares_of(plan)
+    return measured, f"Core ML of iOS {device.os_version}, iPhone", shares_of(plan)
 
 
 def _arrays(path: Path, model: Any, inputs: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:

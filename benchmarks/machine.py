@@ -1,5 +1,6 @@
 """What a run needs to say about the machine, so that its numbers mean something elsewhere."""
 
+import math
 import os
 import platform
 import subprocess
@@ -13,10 +14,11 @@ import psutil
 from .record import Machine
 
 _LINUX_CPUS = Path("/proc/cpuinfo")
+_LINUX_QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
-def describe(load_before: tuple[float, ...]) -> Machine:
-    """This machine, at the end of a run."""
+def describe() -> Machine:
+    """This machine, before a run."""
     return Machine(
         chip=chip(),
         architecture=platform.machine(),
@@ -26,8 +28,8 @@ def describe(load_before: tuple[float, ...]) -> Machine:
         memory_bytes=psutil.virtual_memory().total,
         gpus=_gpus(),
         power_source=_power_source(),
-        load_before=load_before,
-        load_after=load_average(),
+        load_before=load_average(),
+        load_after=(),
     )
 
 
@@ -44,10 +46,13 @@ def chip() -> str:
 
 
 def usable_cores() -> int:
-    """Cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
+    """Cores that this process may use: those of its affinity, and no more than its container's quota."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    try:
+        quota, period = _LINUX_QUOTA.read_text().split()
+        return max(1, min(cores, math.ceil(int(quota) / int(period))))
+    except (OSError, ValueError):  # no container, or one without a limit
+        return cores
 
 
 def load_average() -> tuple[float, ...]:

@@ -33,6 +33,6 @@ def _drawn(record: Record) -> list[tuple[str, Markup]]:
     timed = [result for result in record.results if result.status == OK and result.scope != PAIR]
     scopes = [name for name in STAGE_NAMES if any(result.scope == name for result in timed)]
     drawn = [(f"Latency of the {name}", plots.latency(timed, name)) for name in scopes]
-    drawn += [("Latency against size", plots.against_size(timed))] if timed else []
+    drawn += [(f"Latency against size of the {name}", plots.against_size(timed, name)) for name in scopes]
     drawn += [(f"Distribution of the {name}", plots.distribution(timed, name)) for name in scopes]
     return [(title, Markup(svg)) for title, svg in drawn]  # matplotlib escapes the names in it

@@ -1,5 +1,6 @@
 """What is to be timed: from folders of artifacts and what was asked for to a list of tasks."""
 
+import functools
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -11,14 +12,14 @@ from typing import Any
 import torch
 
 from lightsam.errors import UsageError
-from lightsam.stages import STAGE_NAMES, split
-from lightsam_exporters import manifest
+from lightsam.stages import STAGE_NAMES, Stage, split
+from lightsam_exporters import artifacts, manifest
 from lightsam_exporters.compare import pairs_of
 from lightsam_exporters.judging import made_from
 from lightsam_exporters.loading import Export, exports, find_exports
 from lightsam_exporters.reference import Reference, References
 
-from . import pytorch, units
+from . import iphone, pytorch, units
 from .machine import usable_cores
 from .record import PAIR, UNAVAILABLE, Parity, Result, Subject, Unit, Weights
 from .timing import Method
@@ -42,9 +43,9 @@ class Task:
     @property
     def title(self) -> str:
         """What it is, in a few words."""
-        return f"{self.subject.model} {self.subject.export} {self.job.scope} on {self.job.unit}"
+        return f"{self.subject.title} {self.job.scope} on {self.job.unit}"
 
-    def refused(self) -> Result:
+    def result(self) -> Result:
         """What the record says where it cannot be done."""
         unit = Unit(self.job.unit, "", "", None)
         return Result(
@@ -73,6 +74,8 @@ class Asked:
             for name in asked or ():
                 if name not in there:
                     raise UsageError(f"there is no {what} {name!r} to be timed; choose from: {', '.join(there)}")
+            if asked is not None and len(set(asked)) < len(asked):
+                raise UsageError(f"a {what} is asked for twice: {', '.join(asked)}")
 
     def wants(self, format_name: str) -> bool:
         """Whether this format is to be timed."""
@@ -113,7 +116,7 @@ def planned(
         tasks: list[Task] = []
         for number, folder in enumerate(folders):
             there = exports(folder)
-            if asked.wants(pytorch.NAME) and there:
+            if asked.wants(pytorch.NAME) and asked.units_of(pytorch.NAME) and there:
                 reference, _ = made_from(there[0], references, asked.weights)  # all of a folder are of one model
                 model = manifest.read(folder)["model"]["model"]
                 tasks += torch_tasks(reference, model, Path(temporary) / f"{number}.pt", asked, method, picture)
@@ -122,11 +125,22 @@ def planned(
             for entry in there:
                 if asked.wants(entry.format_name) and asked.precision in (None, entry.precision):
                     tasks += export_tasks(entry, asked, method, picture)
+        _refuse_twins(tasks)
         doable = [task for task in tasks if not task.why_not]
         if not doable:
             reasons = "; ".join(dict.fromkeys(task.why_not for task in tasks)) or "no export is what was asked for"
             raise UsageError(f"there is nothing to be timed here: {reasons}")
         yield doable, [task for task in tasks if task.why_not]
+
+
+def _refuse_twins(tasks: Sequence[Task]) -> None:
+    """Refuse what a record could not tell apart."""
+    known = set()
+    for task in tasks:
+        key = task.result().key
+        if key in known:
+            raise UsageError(f"{task.title} is there more than once: compare two with --vs, or two records")
+        known.add(key)
 
 
 @contextmanager
@@ -137,20 +151,22 @@ def paired(folder: Path, other: Path, asked: Asked, method: Method) -> Iterator[
         ContractError: if there is no manifest.
         UsageError: if they have nothing in common, or one of them cannot be run here.
     """
-    format_name = asked.formats[0] if asked.formats else None
     with photograph() as picture:
         pairs = []
-        for mine, theirs in pairs_of(folder, other, format_name, asked.precision):
+        for mine, theirs in pairs_of(folder, other, None, asked.precision):
+            if not (asked.wants(mine.format_name) and asked.wants(theirs.format_name)):
+                continue
             sides = [
                 {(task.job.scope, task.job.unit): task for task in export_tasks(entry, asked, method, picture)}
                 for entry in (mine, theirs)
             ]
             pairs += [(task, sides[1][key]) for key, task in sides[0].items() if key in sides[1]]
-        for task in (task for pair in pairs for task in pair if task.why_not):
-            raise UsageError(f"{task.title} cannot be timed here: {task.why_not}")
-        if not pairs:
-            raise UsageError(f"{folder} and {other} have no stage and unit in common that could be timed")
-        yield pairs
+        doable = [(a, b) for a, b in pairs if not (a.why_not or b.why_not)]
+        if not doable:
+            reasons = dict.fromkeys(task.why_not for pair in pairs for task in pair if task.why_not)
+            nothing = f"{folder} and {other} have no stage and unit in common that could be timed"
+            raise UsageError(": ".join(filter(None, (nothing, "; ".join(reasons)))))
+        yield doable
 
 
 def export_tasks(entry: Export, asked: Asked, method: Method, picture: Path) -> list[Task]:
@@ -173,20 +189,27 @@ def export_tasks(entry: Export, asked: Asked, method: Method, picture: Path) -> 
     )
     parity = Parity.of(entry.entry["parity"])
     if entry.changed_files():  # the manifest says nothing of these
-        parity = replace(parity, passed=False)
+        parity = replace(parity, passed=False, worst_psnr_db=None, worst_mask_iou=None)
     tasks = []
     for unit, why_not in asked.units_of(entry.format_name):
         for scope in asked.scopes:
             needed = _stages_of(scope)
-            if not set(needed) <= set(stages):
+            # A phone runs one package at a time: what a picture costs there is for an app to measure.
+            if not set(needed) <= set(stages) or (scope == PAIR and unit in iphone.UNITS):
                 continue
             paths = {name: entry.folder / stages[name]["path"] for name in needed}
             embeddings = tuple(shapes.get("image_embeddings", ()))
             job = _job(subject, scope, unit, "", paths, embeddings, method, picture)
-            distinct = {stages[name]["path"]: stages[name]["size_bytes"] for name in needed}
-            sha256 = None if scope == PAIR else stages[scope]["sha256"]
-            tasks.append(Task(subject, job, why_not, sha256, sum(distinct.values()), parity))
+            sizes = {path: artifacts.size_bytes(path) for path in paths.values()}  # both stages may be in one file
+            digest = None if scope == PAIR else _sha256(paths[scope])
+            tasks.append(Task(subject, job, why_not, digest, sum(sizes.values()), parity))
     return tasks
+
+
+@functools.cache
+def _sha256(path: Path) -> str:
+    """Of what is timed, whatever the manifest says."""
+    return artifacts.sha256(path)
 
 
 def torch_tasks(
@@ -213,10 +236,14 @@ def torch_tasks(
             for scope in asked.scopes:
                 paths = dict.fromkeys(STAGE_NAMES, checkpoint)
                 job = _job(subject, scope, unit, mode, paths, stages.encoder.outputs[0].shape, method, picture)
-                modules = [stages[name].module for name in _stages_of(scope)]
-                tensors = {id(t): t.nbytes for module in modules for t in module.state_dict(keep_vars=True).values()}
-                tasks.append(Task(subject, job, why_not, None, sum(tensors.values())))
+                size = sum(_tensor_bytes(stages[name], mode) for name in _stages_of(scope))
+                tasks.append(Task(subject, job, why_not or pytorch.why_not(mode, unit), None, size))
     return tasks
+
+
+def _tensor_bytes(stage: Stage, mode: str) -> int:
+    timed = stage if mode == pytorch.EAGER else pytorch.in_half(stage)
+    return sum(tensor.nbytes for tensor in timed.module.state_dict().values())
 
 
 def _stages_of(scope: str) -> tuple[str, ...]:

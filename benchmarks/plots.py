@@ -44,7 +44,7 @@ def _stages(results: Sequence[Result]) -> list[Result]:
 
 
 def _name(result: Result) -> str:
-    return f"{result.subject.model} {result.subject.export}, {result.unit.requested}"
+    return f"{result.subject.title}, {result.unit.requested}"
 
 
 def latency(results: Sequence[Result], scope: str) -> str:
@@ -64,26 +64,26 @@ def latency(results: Sequence[Result], scope: str) -> str:
     return _svg(figure, f"latency of the {scope}")
 
 
-def against_size(results: Sequence[Result]) -> str:
-    """A dot for every stage's file: its size, and what a call takes."""
-    shown = [result for result in _stages(results) if result.size_bytes]
+def against_size(results: Sequence[Result], scope: str) -> str:
+    """A dot for every file of one stage: its size, and what a call takes."""
+    shown = [result for result in _stages(results) if result.scope == scope and result.size_bytes]
     figure, axes = _figure(9, 4.2)
-    for index, scope in enumerate(dict.fromkeys(result.scope for result in shown)):
-        dots = [result for result in shown if result.scope == scope]
-        sizes = [(result.size_bytes or 0) / 1e6 for result in dots]
-        medians = [result.summaries[CALL].median_ms for result in dots]
-        axes.scatter(sizes, medians, color=_COLOURS[index], label=scope, marker="os"[index % 2])
-        for result, size, median in zip(dots, sizes, medians, strict=True):
-            axes.annotate(
-                _name(result), (size, median), fontsize=7, color=_INK, xytext=(5, 3), textcoords="offset points"
-            )
-    axes.set_xlim(0, 1.3 * max((result.size_bytes or 0) / 1e6 for result in shown))  # room for the names
-    axes.set_yscale("log")
-    axes.yaxis.set_major_formatter("{x:g}")
-    axes.set_xlabel("size in MB", color=_INK)
+    formats = list(dict.fromkeys(result.subject.format for result in results))
+    for result in shown:
+        dot = (result.size_bytes or 0) / 1e6, result.summaries[CALL].median_ms
+        colour = _COLOURS[formats.index(result.subject.format) % len(_COLOURS)]
+        axes.scatter(*dot, color=colour)
+        # Names of a model's small files to the left, of its large ones to the right: both may be as fast.
+        others = [(one.size_bytes or 0) / 1e6 for one in shown if one.subject.name == result.subject.name]
+        side = {"xytext": (-6, -3), "ha": "right"} if max(others) > 1.2 * dot[0] else {"xytext": (6, -3)}
+        axes.annotate(_name(result), dot, fontsize=7, color=_INK, textcoords="offset points", **side)
+    largest = max((result.size_bytes or 0) / 1e6 for result in shown)
+    axes.set_xlim(-0.3 * largest, 1.35 * largest)  # room for the names
+    axes.set_xticks([tick for tick in axes.get_xticks() if 0 <= tick <= 1.1 * largest])
+    axes.set_ylim(bottom=0)
+    axes.set_xlabel(f"{scope}: size in MB", color=_INK)
     axes.set_ylabel("median in milliseconds", color=_INK)
-    axes.legend(labelcolor=_INK, frameon=False)
-    return _svg(figure, "latency against size")
+    return _svg(figure, f"latency against size of the {scope}")
 
 
 def distribution(results: Sequence[Result], scope: str) -> str:

@@ -1,19 +1,23 @@
 """The points of a sweep: models x formats x precisions x sizes, from one TOML file, and what is done at each."""
 
+import hashlib
 import itertools
 import json
 import tempfile
 import time
 import tomllib
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from filelock import FileLock
+
 from lightsam.errors import LightSamError, UsageError
+from lightsam.files import ensure_writable
 from lightsam.models import find_model
-from lightsam_exporters import FORMATS, artifacts
-from lightsam_exporters.base import ExportOptions
+from lightsam_exporters import FORMATS, artifacts, manifest
+from lightsam_exporters.base import PRECISIONS, ExportOptions
 from lightsam_exporters.judging import Questions, rejudge
 from lightsam_exporters.loading import Export, find_export
 from lightsam_exporters.pipeline import ExportRequest, export
@@ -63,6 +67,12 @@ class Sweep:
     units: tuple[str, ...] | None = None
     """Of ``benchmark``; None for all that a machine has."""
 
+    @property
+    def digest(self) -> str:
+        """Of everything but the points: results of other settings must not be mixed."""
+        settings = replace(self, points=())
+        return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
+
 
 @dataclass(frozen=True)
 class Done:
@@ -70,6 +80,8 @@ class Done:
 
     key: str
     work: str
+    sweep: str
+    """Digest of the sweep's settings."""
     status: str
     """``ok`` or ``failed``."""
     message: str
@@ -82,6 +94,22 @@ class Done:
         return json.dumps(asdict(self), allow_nan=False) + "\n"
 
 
+_KEYS: dict[str, type] = {
+    "work": str,
+    "models": list,
+    "formats": list,
+    "precisions": list,
+    "image_sizes": list,
+    "weights": str,
+    "output": str,
+    "suite": str,
+    "accept_license": bool,
+    "units": list,
+    "method": dict,
+}
+_AXES = ("models", "formats", "precisions")
+
+
 def load_sweep(path: Path) -> Sweep:
     """Read a sweep's TOML file.
 
@@ -92,41 +120,56 @@ def load_sweep(path: Path) -> Sweep:
         content = tomllib.loads(path.read_text())
     except (OSError, ValueError) as error:
         raise UsageError(f"the sweep {path} cannot be read: {error}") from error
-    axes = {name: content.pop(name, None) for name in ("models", "formats", "precisions", "image_sizes")}
-    for name, values in axes.items():
-        if name != "image_sizes" and not (isinstance(values, list) and values):
-            raise UsageError(f"the sweep {path} must say {name}: a list, such as {name} = {_EXAMPLES[name]}")
-    settings, method = dict(content), content.pop("method", {})
-    settings.pop("method", None)
-    _refuse_unknown(path, settings, {one.name for one in fields(Sweep)} - {"points", "method"})
-    _refuse_unknown(path, method, {one.name for one in fields(Method)})
-    if settings.get("work") not in WORKS:
+    _check_types(path, content)
+    if content.get("work") not in WORKS:
         raise UsageError(f"the sweep {path} must say what to do: work = one of {', '.join(WORKS)}")
-    settings["output"] = Path(settings.get("output", Sweep.output))
-    settings["units"] = tuple(settings["units"]) if settings.get("units") else None
-    known = (pytorch.NAME, *FORMATS) if settings["work"] == BENCHMARK else FORMATS
-    for name in axes["formats"] or ():
-        if name not in known:
-            raise UsageError(f"the sweep {path} cannot {settings['work']} {name!r}, but: {', '.join(known)}")
+    for name in _AXES:
+        if not content.get(name):
+            raise UsageError(f"the sweep {path} must say {name}, as a list")
+    timed = content["work"] == BENCHMARK
+    formats = (pytorch.NAME, *FORMATS) if timed else FORMATS
+    precisions = dict.fromkeys((*PRECISIONS, *(pytorch.MODES if timed else ())))
+    for axis, there in (("formats", formats), ("precisions", precisions)):
+        for name in content[axis]:
+            if name not in there:
+                raise UsageError(f"the sweep {path} names {name!r} among {axis}; there are: {', '.join(there)}")
     points = [
-        Point(model, format_name, precision, size)
-        for model, format_name, precision in itertools.product(axes["models"], axes["formats"], axes["precisions"])
-        for size in axes["image_sizes"] or [find_model(model).image_sizes[0]]
+        Point(model, format_name, precision, find_model(model).resolve_image_size(size))
+        for model, format_name, precision in itertools.product(*(content[name] for name in _AXES))
+        for size in content.get("image_sizes") or [None]
     ]
-    return Sweep(points=tuple(points), method=Method(**method), **settings)
+    if len(set(points)) < len(points):
+        raise UsageError(f"the sweep {path} names something twice")
+    units = content.get("units")
+    Asked(units=None if units is None else tuple(units))  # refuses what does not exist
+    settings = {key: value for key, value in content.items() if key in ("work", "weights", "suite", "accept_license")}
+    load_suite(settings.get("suite", QUICK))
+    return Sweep(
+        points=tuple(points),
+        output=Path(content.get("output", Sweep.output)),
+        method=Method(**content.get("method", {})),
+        units=None if units is None else tuple(units),
+        **settings,
+    )
 
 
-_EXAMPLES = {
-    "models": '["mobile_sam", "repvit_sam"]',
-    "formats": '["onnx", "tflite"]',
-    "precisions": '["float32", "float16"]',
-}
-
-
-def _refuse_unknown(path: Path, given: Mapping[str, Any], known: set[str]) -> None:
-    for name in given:
-        if name not in known:
-            raise UsageError(f"the sweep {path} has no key {name!r}; there are: {', '.join(sorted(known))}")
+def _check_types(path: Path, content: Mapping[str, Any]) -> None:
+    """Refuse keys that do not exist, and values of another kind."""
+    method = {one.name: type(one.default) if one.default is not None else int for one in fields(Method)}
+    for keys, given in ((_KEYS, content), (method, content.get("method", {}))):
+        for name, value in given.items() if isinstance(given, dict) else ():
+            if name not in keys:
+                raise UsageError(f"the sweep {path} has no key {name!r}; there are: {', '.join(sorted(keys))}")
+            kinds = (int, float) if keys[name] is float else (keys[name],)
+            if type(value) not in kinds:
+                raise UsageError(f"the sweep {path} says {name} = {value!r}, which is no {keys[name].__name__}")
+    for name in (*_AXES, "units"):
+        for value in content.get(name, ()):
+            if not isinstance(value, str):
+                raise UsageError(f"the sweep {path} lists {value!r} among {name}, which is no name")
+    for value in content.get("image_sizes", ()):
+        if type(value) is not int:
+            raise UsageError(f"the sweep {path} lists {value!r} among image_sizes, which is no number of pixels")
 
 
 def do(sweep: Sweep, point: Point) -> Done:
@@ -140,14 +183,14 @@ def do(sweep: Sweep, point: Point) -> Done:
     # A library's own error at one point must not end the others.
     except Exception as error:
         status, message = FAILED, f"{type(error).__name__}: {' '.join(str(error).split())}"
-    return Done(point.key, sweep.work, status, message, round(time.monotonic() - began, 1), found)
+    return Done(point.key, sweep.work, sweep.digest, status, message, round(time.monotonic() - began, 1), found)
 
 
 _Found = tuple[str, str, dict[str, Any]]
 
 
 def _export(sweep: Sweep, point: Point) -> _Found:
-    entry = _exported(sweep, point)
+    entry = _there(sweep, point)
     sizes = {stage: file["size_bytes"] for stage, file in entry.entry["files"].items()}
     return OK, "", {"size_bytes": sizes, "parity": asdict(Parity.of(entry.entry["parity"]))}
 
@@ -171,30 +214,30 @@ def _benchmark(sweep: Sweep, point: Point) -> _Found:
     failed = [one for one in record.results if one.status != OK]
     message = "; ".join(f"{one.scope} on {one.unit.requested}: {one.status}, {one.message}" for one in failed)
     if not record.results:
-        return FAILED, f"{point.format} has no {point.precision} to be timed", {}
+        return FAILED, f"{point.format} in {point.precision} cannot be timed on what was asked for", {}
     return (FAILED if failed else OK), message, {"record": as_json(record)}
 
 
 def _there(sweep: Sweep, point: Point) -> Export:
     """The export of a point, made if it is not there."""
+    ensure_writable(sweep.output)
     folder = _folder(sweep, point)
-    if (folder / artifacts.export_name(point.format, point.precision)).is_dir():
+    # Other workers export the same model to other formats: an export refuses to share its folder, so wait.
+    with FileLock(sweep.output / f".{folder.name}.lock"):
+        name = artifacts.export_name(point.format, point.precision)
+        if (folder / manifest.FILE_NAME).exists() and name in manifest.read(folder)["exports"]:
+            return find_export(folder, point.format, point.precision)
+        request = ExportRequest(
+            model=point.model,
+            format_name=point.format,
+            options=ExportOptions(precision=point.precision),  # checked there
+            output=sweep.output,
+            weights=sweep.weights,
+            image_size=point.image_size,
+            accept_license=sweep.accept_license,
+        )
+        export(request)
         return find_export(folder, point.format, point.precision)
-    return _exported(sweep, point)
-
-
-def _exported(sweep: Sweep, point: Point) -> Export:
-    request = ExportRequest(
-        model=point.model,
-        format_name=point.format,
-        options=ExportOptions(precision=point.precision),  # checked there
-        output=sweep.output,
-        weights=sweep.weights,
-        image_size=point.image_size,
-        accept_license=sweep.accept_license,
-    )
-    folder, _ = export(request)
-    return find_export(folder, point.format, point.precision)
 
 
 def _folder(sweep: Sweep, point: Point) -> Path:

@@ -8,12 +8,13 @@ kernels of GPUs want: eager, compiled by ``torch.compile``
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from lightsam.checkpoints import load_model
 from lightsam.errors import UsageError
@@ -41,6 +42,11 @@ def modes_on(unit: str) -> tuple[str, ...]:
     return (EAGER,) if unit == "CPU" else (EAGER, CHANNELS_LAST)
 
 
+def why_not(mode: str, unit: str) -> str:
+    """Why a mode cannot be had on a unit, in a sentence; empty if it can."""
+    return f"a CUDA graph needs CUDA, not {unit}" if mode == CUDA_GRAPH and unit != "CUDA" else ""
+
+
 def is_here(unit: str) -> bool:
     """Whether torch finds such a device."""
     return {"CPU": True, "CUDA": torch.cuda.is_available(), "MPS": torch.backends.mps.is_available()}[unit]
@@ -56,19 +62,22 @@ class TorchStage:
             CheckpointError: if the checkpoint does not fit the model.
             UsageError: for a mode that the unit does not have.
         """
-        if mode == CUDA_GRAPH and unit != "CUDA":
-            raise UsageError(f"a CUDA graph needs CUDA, not {unit}")
+        if why_not(mode, unit):
+            raise UsageError(why_not(mode, unit))
         self.device = torch.device(unit.lower())
         loaded = load_model(model, weights=str(checkpoint), image_size=image_size, accept_license=True)
         self.stage = split(loaded)[stage]
         if mode != EAGER:
-            self.stage = _in_half(self.stage)
+            self.stage = in_half(self.stage)
         self.module: Callable[..., Any] = self.stage.module.to(self.device)
         if mode == COMPILED:
             self.module = torch.compile(self.stage.module)
         elif mode == CUDA_GRAPH:
-            self.module = _Graphs(self.stage.module)
-        self.started = Started(self._run, f"PyTorch {torch.__version__}", unit)
+            self.module = Graphs(self.stage.module)
+        self.on_device = Started(self.bind, f"PyTorch {torch.__version__}", unit)
+        """With the inputs on the device already."""
+        self.started = self.on_device._replace(bind=lambda inputs: partial(self._run, inputs))
+        """From arrays to arrays, with the way to the device and back."""
 
     def bind(self, inputs: Mapping[str, np.ndarray]) -> Callable[[], Any]:
         """A call with these inputs, which lie on the device already; it returns when the device is done."""
@@ -84,7 +93,6 @@ class TorchStage:
 
     @torch.inference_mode()
     def _run(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
-        """From arrays to arrays, with the way to the device and back."""
         found = self.module(**self._tensors(inputs))
         outputs = found if isinstance(found, tuple) else (found,)
         return {spec.name: output.cpu().numpy() for spec, output in zip(self.stage.outputs, outputs, strict=True)}
@@ -99,7 +107,8 @@ class TorchStage:
             torch.mps.synchronize()
 
 
-def _in_half(stage: Stage) -> Stage:
+def in_half(stage: Stage) -> Stage:
+    """A stage that computes in float16 with its channels last; inputs and outputs stay float32."""
     half = to_float16(stage.folded())
     return replace(half, module=half.module.to(memory_format=torch.channels_last))
 
@@ -117,18 +126,18 @@ def judged(checkpoint: Path, model: str, image_size: int, unit: str, mode: str) 
     return judge_pair(reference, pair, "onnx", options, Questions(load_suite(QUICK)))
 
 
-class _Graphs:
+class Graphs:
     """A module recorded as a CUDA graph, once for every shape of its inputs."""
 
-    def __init__(self, module: nn.Module) -> None:
+    def __init__(self, module: Callable[..., Any]) -> None:
         self._module = module
-        self._recorded: dict[tuple[torch.Size, ...], tuple[torch.cuda.CUDAGraph, dict[str, Tensor], Any]] = {}
+        self.recorded: dict[tuple[torch.Size, ...], tuple[torch.cuda.CUDAGraph, dict[str, Tensor], Any]] = {}
 
     def __call__(self, **inputs: Tensor) -> Any:
         key = tuple(tensor.shape for tensor in inputs.values())
-        if key not in self._recorded:
-            self._recorded[key] = self._record(inputs)
-        graph, held, outputs = self._recorded[key]
+        if key not in self.recorded:
+            self.recorded[key] = self._record(inputs)
+        graph, held, outputs = self.recorded[key]
         for name, tensor in inputs.items():
             held[name].copy_(tensor)
         graph.replay()

@@ -1,6 +1,6 @@
 """The record of a run: one JSON, every field documented here and in the README (a test holds the two together).
 
-Times are in milliseconds, sizes in bytes. Nothing in it says where on the machine anything lay.
+Times are in milliseconds, sizes in bytes. Files are named without the folders that they lie in.
 """
 
 import json
@@ -11,6 +11,7 @@ from typing import Any
 
 from lightsam.errors import ContractError
 from lightsam.files import replacing
+from lightsam.models import MODELS
 
 from .summary import Summary
 from .timing import Method
@@ -73,16 +74,18 @@ class Parity:
 
     @classmethod
     def of(cls, parity: Mapping[str, Any]) -> "Parity":
-        """From what the judge found, as a manifest has it."""
-        decibels = [one["psnr_db"] for one in parity["measurements"] if one["psnr_db"] is not None]
-        ious = [one["mask_iou"] for one in parity["measurements"] if one["mask_iou"] is not None]
-        return cls(
-            passed=parity["passed"],
-            judge=parity["judge"],
-            suite=parity["suite"],
-            worst_psnr_db=min(decibels, default=None),
-            worst_mask_iou=min(ious, default=None),
-        )
+        """From what the judge found, as a manifest has it.
+
+        Raises:
+            ContractError: if it lacks something.
+        """
+        try:
+            decibels = [one["psnr_db"] for one in parity["measurements"] if one["psnr_db"] is not None]
+            ious = [one["mask_iou"] for one in parity["measurements"] if one["mask_iou"] is not None]
+            passed, judge, suite = parity["passed"], parity["judge"], parity["suite"]
+        except KeyError as error:
+            raise ContractError(f"a manifest's judgement lacks {error}: export again with --overwrite") from error
+        return cls(passed, judge, suite, min(decibels, default=None), min(ious, default=None))
 
 
 @dataclass(frozen=True)
@@ -106,6 +109,18 @@ class Subject:
         """What identifies it in another record."""
         return (self.model, str(self.image_size), self.export)
 
+    @property
+    def name(self) -> str:
+        """The model, with its size where that is not its own."""
+        card = MODELS.get(self.model)
+        native = card is None or self.image_size == card.image_sizes[0]
+        return self.model if native else f"{self.model} {self.image_size}"
+
+    @property
+    def title(self) -> str:
+        """Model and export, in one line."""
+        return f"{self.name} {self.export}"
+
 
 @dataclass(frozen=True)
 class Unit:
@@ -113,11 +128,11 @@ class Unit:
 
     requested: str
     actual: str
-    """What the runtime says; empty if it did not come so far."""
+    """What the runtime says, or what was requested of Core ML, which does not say; empty if it did not come so far."""
     runtime: str
     """Name and version."""
     threads: int | None
-    """On the CPU."""
+    """On the CPU; None for a runtime that cannot be told."""
 
 
 @dataclass(frozen=True)
@@ -147,7 +162,7 @@ class Round:
     peak_memory_bytes: int | None
     """Largest resident memory of the process until the last counted call; None on a phone."""
     device_memory_bytes: int | None
-    """Largest memory of a CUDA device; None where there is none."""
+    """Largest memory of a CUDA device, of PyTorch alone, which tells; None elsewhere."""
     warmup_ms: dict[str, tuple[float, ...]]
     """Calls that were not counted."""
     ms: dict[str, tuple[float, ...]]
@@ -167,7 +182,7 @@ class Result:
     status: str
     """``ok``, ``failed`` (the runtime refused), ``crashed``, ``timed out``, or ``unavailable`` on this machine."""
     message: str
-    """What went wrong, in one line; empty if nothing did."""
+    """What went wrong, in one line, also where it was measured all the same; empty if nothing did."""
     sha256: str | None = None
     """Of the stage's file; of PyTorch and of a pair, None."""
     size_bytes: int | None = None
@@ -226,7 +241,20 @@ def as_json(record: Record) -> dict[str, Any]:
 
 
 def read(path: Path) -> Record:
-    """Read what `write` wrote, or put the records of a sweep's results together (``.jsonl``).
+    """Read what `write` wrote, or a sweep's results (``.jsonl``) that are of one machine and release.
+
+    Raises:
+        ContractError: if it is missing, damaged, of another schema, or of several machines.
+    """
+    records = read_all(path)
+    if len(records) > 1:
+        chips = ", ".join(dict.fromkeys(record.machine.chip for record in records))
+        raise ContractError(f"{path} holds {len(records)} runs, of other machines, releases or methods ({chips})")
+    return records[0]
+
+
+def read_all(path: Path) -> list[Record]:
+    """Read what `write` wrote, or a sweep's results (``.jsonl``): a record for each machine, release and method.
 
     Raises:
         ContractError: if it is missing, damaged or of another schema.
@@ -234,24 +262,30 @@ def read(path: Path) -> Record:
     try:
         text = path.read_text()
         if path.suffix != ".jsonl":
-            return from_json(json.loads(text), path)
+            return [from_json(json.loads(text), path)]
         lines = {line["key"]: line for line in map(json.loads, text.splitlines())}  # the last of each point
         found = [line["found"]["record"] for line in lines.values() if "record" in line["found"]]
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise ContractError(f"the record {path} cannot be read ({error})") from error
     if not found:
         raise ContractError(f"{path} holds no benchmark: its sweep did something else, or every point failed")
-    return _together([from_json(one, path) for one in found], path)
+    return _together([from_json(one, path) for one in found])
 
 
-def _together(records: list[Record], path: Path) -> Record:
-    """One record of several of one machine and method."""
-    first, last = records[0], records[-1]
-    for one in records[1:]:
-        if (one.machine.chip, one.method) != (first.machine.chip, first.method):
-            raise ContractError(f"{path} was measured on several machines: {first.machine.chip}, {one.machine.chip}")
-    machine = replace(first.machine, load_after=last.machine.load_after)
-    return replace(first, machine=machine, results=tuple(result for one in records for result in one.results))
+def _together(records: list[Record]) -> list[Record]:
+    """One record for all that were measured under the same circumstances."""
+    groups: dict[str, list[Record]] = {}
+    for one in records:
+        machine = replace(one.machine, load_before=(), load_after=())
+        groups.setdefault(repr((machine, one.method, one.versions, one.git, one.python)), []).append(one)
+    return [
+        replace(
+            group[0],
+            machine=replace(group[0].machine, load_after=group[-1].machine.load_after),
+            results=tuple(result for one in group for result in one.results),
+        )
+        for group in groups.values()
+    ]
 
 
 def from_json(content: Any, path: Path) -> Record:

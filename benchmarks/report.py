@@ -11,6 +11,7 @@ from lightsam.models import MODELS
 from lightsam.models.card import IPHONE_12, M1_PRO, ONE_GPU
 
 from .plan import SCOPES
+from .pytorch import REFERENCE
 from .record import CALL, FIRST_MASK, OK, PAIR, PROMPTS, Record, Result
 from .summary import Summary
 
@@ -39,18 +40,18 @@ def tables(records: Sequence[Record]) -> list[Table]:
     stages = [(record, one) for record, one in results if one.status == OK and one.scope != PAIR]
     pairs = [(record, one) for record, one in results if one.status == OK and one.scope == PAIR]
     failed = [(record, one) for record, one in results if one.status != OK]
-    chip = ("chip",) if several else ()
+    run = ("run",) if several else ()
     made = [
         Table(
             "Stages, in milliseconds",
-            (*chip, *_WHAT, "parity", "load cold", "load warm", "first call", *_STATISTICS, "peak MB", "size MB"),
+            (*run, *_WHAT, "parity", "load cold", "load warm", "first call", *_STATISTICS, "peak MB", "size MB"),
             tuple(_stage_row(record, result, several) for record, result in stages),
-            len(chip) + len(_WHAT) + 1,
+            len(run) + len(_WHAT) + 1,
         ),
         Table(
             "Encoder and decoder together, in milliseconds (medians)",
             (
-                *chip,
+                *run,
                 *_WHAT_PAIR,
                 "parity",
                 "picture to first mask",
@@ -58,14 +59,14 @@ def tables(records: Sequence[Record]) -> list[Table]:
                 "peak MB",
             ),
             tuple(_pair_row(record, result, several) for record, result in pairs),
-            len(chip) + len(_WHAT_PAIR) + 1,
+            len(run) + len(_WHAT_PAIR) + 1,
         ),
         _published(stages, several),
         Table(
             "Not measured",
-            (*chip, *_WHAT, "status", "why"),
-            tuple((*_chip(record, several), *_what(one), one.status, one.message) for record, one in failed),
-            len(chip) + len(_WHAT) + 2,
+            (*run, *_WHAT, "status", "why"),
+            tuple((*_run(record, several), *_what(one), one.status, one.message) for record, one in failed),
+            len(run) + len(_WHAT) + 2,
         ),
     ]
     return [table for table in made if table.rows]
@@ -78,22 +79,17 @@ _STATISTICS = ("median", "95 % interval", "min", "p90", "p99", "spread", "n")
 
 
 def milliseconds(value: float) -> str:
-    """Three digits at least."""
+    """Three digits, or two below 1 ms."""
     return f"{value:.0f}" if value >= 100 else (f"{value:.1f}" if value >= 10 else f"{value:.2f}")
 
 
-def _chip(record: Record, several: bool) -> tuple[str, ...]:
-    return (record.machine.chip,) if several else ()
+def _run(record: Record, several: bool) -> tuple[str, ...]:
+    """What tells the runs of one table apart."""
+    return (f"{record.machine.chip}, {record.created}",) if several else ()
 
 
 def _what(result: Result) -> tuple[str, ...]:
-    return (_model(result), result.subject.export, result.scope, _unit(result))
-
-
-def _model(result: Result) -> str:
-    card = MODELS.get(result.subject.model)
-    native = card is None or result.subject.image_size == card.image_sizes[0]
-    return result.subject.model if native else f"{result.subject.model} {result.subject.image_size}"
+    return (result.subject.name, result.subject.export, result.scope, _unit(result))
 
 
 def _unit(result: Result) -> str:
@@ -106,11 +102,19 @@ def _unit(result: Result) -> str:
     return asked
 
 
-def _parity(result: Result) -> str:
-    if result.parity is None:
-        return "reference" if result.subject.format == "torch" else "unknown"
-    decibels = "exact" if result.parity.worst_psnr_db is None else f"{result.parity.worst_psnr_db:.0f} dB"
-    return decibels if result.parity.passed else f"FAILED, {decibels}"
+def parity(result: Result) -> str:
+    """How exact it is; with who said so, where that is not what was timed."""
+    found = result.parity
+    if found is None:
+        is_reference = (
+            result.subject.format == "torch" and (result.subject.precision, result.unit.requested) == REFERENCE
+        )
+        return "reference" if is_reference else "not judged"
+    decibels = "exact" if found.worst_psnr_db is None else f"{found.worst_psnr_db:.0f} dB"
+    if not found.passed:
+        return f"FAILED, {decibels}" if found.worst_psnr_db is not None else "FAILED"
+    elsewhere = not found.judge.endswith(f", {result.unit.actual}")
+    return f"{decibels}, judged by {found.judge}" if elsewhere else decibels
 
 
 def _interval(summary: Summary) -> str:
@@ -135,9 +139,9 @@ def _peak(result: Result) -> str:
 def _stage_row(record: Record, result: Result, several: bool) -> tuple[str, ...]:
     summary = result.summaries[CALL]
     return (
-        *_chip(record, several),
+        *_run(record, several),
         *_what(result),
-        _parity(result),
+        parity(result),
         _mean(one.load_cold_ms for one in result.rounds),
         _mean(one.load_warm_ms for one in result.rounds),
         _mean(one.first_call_ms for one in result.rounds),
@@ -161,11 +165,11 @@ def _pair_row(record: Record, result: Result, several: bool) -> tuple[str, ...]:
     medians = (result.summaries[name].median_ms for name in (FIRST_MASK, *PROMPTS))
     model, export, _, unit = _what(result)
     return (
-        *_chip(record, several),
+        *_run(record, several),
         model,
         export,
         unit,
-        _parity(result),
+        parity(result),
         *(milliseconds(median) for median in medians),
         _peak(result),
     )
@@ -180,10 +184,10 @@ def _published(stages: Sequence[tuple[Record, Result]], several: bool) -> Table:
         if any(figure is not None for figure in figures):
             shown = ("" if one is None else (one if isinstance(one, str) else f"{one:g}") for one in figures)
             ours = milliseconds(result.summaries[CALL].median_ms)
-            rows.append((*_chip(record, several), *_what(result), ours, *shown))
-    chip = ("chip",) if several else ()
-    columns = (*chip, *_WHAT, "measured", *(f"published, {device}" for device in devices))
-    return Table("Beside published figures, in milliseconds", columns, tuple(rows), len(chip) + len(_WHAT))
+            rows.append((*_run(record, several), *_what(result), ours, *shown))
+    run = ("run",) if several else ()
+    columns = (*run, *_WHAT, "measured", *(f"published, {device}" for device in devices))
+    return Table("Beside published figures, in milliseconds", columns, tuple(rows), len(run) + len(_WHAT))
 
 
 def _published_ms(result: Result, device: str) -> float | str | None:
@@ -219,6 +223,7 @@ def notes(record: Record) -> list[str]:
         "garbage collector off",
         f"load average {before} before and {after} after" if before else "no load average",
     ]
+    lines += [f"{result.subject.title} {result.scope}: {result.message}" for result in results if result.message]
     if any(not result.subject.weights.trained for result in record.results):
         lines.append(_UNTRAINED)
     return lines

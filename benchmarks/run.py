@@ -1,6 +1,7 @@
 """One run: every task in a fresh process, round after round, put together as a record."""
 
 import datetime
+import os
 import pickle
 import platform
 import signal
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from lightsam import __version__
@@ -20,7 +22,7 @@ from .summary import Summary
 from .timing import Method
 from .worker import Finding, Job
 
-_TOOLS = ("torch", "numpy", "pillow", "onnxruntime", "ai-edge-litert", "coremltools", "coreai-core")
+_TOOLS = ("torch", "numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "ai-edge-litert", "coremltools", "coreai-core")
 
 
 def benchmark(
@@ -30,13 +32,14 @@ def benchmark(
 
     What fails once is not tried again.
     """
-    load_before = machine.load_average()
+    # What ran, before it runs: the clone may have another commit at the end.
+    here, git, versions = machine.describe(), machine.git_state(), machine.versions(_TOOLS)
     findings: list[list[Finding]] = [[] for _ in tasks]
     for number in range(1, method.rounds + 1):
         for task, found in zip(tasks, findings, strict=True):
             on_step(f"round {number} of {method.rounds}: {task.title}")
             if not found or found[-1].status == OK:
-                found.append(in_a_fresh_process(task.job))
+                found.append(in_a_fresh_process(replace(task.job, first=number == 1)))
     judged = {
         (*task.subject.key, task.job.unit): found[0].parity
         for task, found in zip(tasks, findings, strict=True)
@@ -49,12 +52,12 @@ def benchmark(
     return Record(
         created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
         lightsam=__version__,
-        git=machine.git_state(),
+        git=git,
         python=platform.python_version(),
-        versions=machine.versions(_TOOLS),
-        machine=machine.describe(load_before),
+        versions=versions,
+        machine=replace(here, load_after=machine.load_average()),
         method=method,
-        results=(*results, *(task.refused() for task in refused)),
+        results=(*results, *(task.result() for task in refused)),
     )
 
 
@@ -65,7 +68,12 @@ def in_a_fresh_process(job: Job) -> Finding:
         job_path, finding_path, said_path = (Path(folder) / name for name in ("job", "finding", "said"))
         job_path.write_bytes(pickle.dumps(job))
         command = [sys.executable, "-m", str(__package__), str(job_path), str(finding_path)]
-        with said_path.open("wb") as said, subprocess.Popen(command, stdout=said, stderr=said) as process:
+        # Nothing that a compiler cached for an earlier process: its first call would look like another's.
+        environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": folder}
+        with (
+            said_path.open("wb") as said,
+            subprocess.Popen(command, stdout=said, stderr=said, env=environment) as process,
+        ):
             try:
                 status = process.wait(job.method.timeout_s)
             except subprocess.TimeoutExpired:
@@ -100,7 +108,7 @@ def _result(task: Task, findings: Sequence[Finding], parity: Parity | None) -> R
         scope=task.job.scope,
         unit=last.unit,
         status=last.status,
-        message=last.message,
+        message=last.message or findings[0].message,
         sha256=task.sha256,
         size_bytes=task.size_bytes,
         parity=task.parity or parity,

@@ -25,7 +25,7 @@ class Summary:
     spread: float
     """Distance of the quartiles over the median."""
     interval_ms: tuple[float, float]
-    """Where the median of another run on this machine is to be expected, see `median_interval`."""
+    """The median's, at 95 %: two runs agree where `ratio` of them may be 1, see `median_interval`."""
 
     @classmethod
     def of(cls, rounds: Sequence[Sequence[float]]) -> "Summary":
@@ -55,18 +55,20 @@ def order_interval(values: Sequence[float]) -> tuple[float, float]:
     distribution); of fewer than six values, the smallest and the largest.
     """
     ordered = sorted(values)
-    n, k, below = len(ordered), 0, 0.0
+    n, k = len(ordered), 0
+    below, of_k = 0.0, -n * math.log(2)  # probability that fewer than k samples lie below; logarithm of exactly k
     while k < n // 2:
-        below += math.comb(n, k) / 2**n
+        below += math.exp(of_k)
         if below > (1 - CONFIDENCE) / 2:
             break
+        of_k += math.log((n - k) / (k + 1))
         k += 1
     k = max(k, 1)
     return ordered[k - 1], ordered[n - k]
 
 
 def median_interval(rounds: Sequence[Sequence[float]]) -> tuple[float, float]:
-    """Where the median of another run is to be expected, at 95 %.
+    """The interval of a run's median at 95 %, with what differs between processes in it if there are several rounds.
 
     Within one process calls resemble one another more than those of two processes do: memory lies elsewhere, the
     machine is busy with something else. So it is the wider of two intervals: that of the order statistics of all

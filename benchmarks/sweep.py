@@ -17,11 +17,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lightsam.errors import ContractError, FormatUnavailableError, UsageError
-from lightsam.files import WriteError, ensure_writable, reason
+from lightsam.files import WriteError, ensure_writable, reason, replacing
 
 from .points import BENCHMARK, Done, Point, Sweep, do
 from .record import FAILED, OK
 
+PATIENCE = "20s"
+"""For a scheduler to answer."""
 _OTHER = "choose another --output"
 
 
@@ -58,6 +60,8 @@ def run_sweep(
         UsageError: if another sweep is writing to it, or the scheduler cannot be reached.
         WriteError: if it cannot be written.
     """
+    if results.suffix != ".jsonl":
+        raise UsageError(f"{results} must end in .jsonl: a result a line")
     ensure_writable(results.parent)
     try:
         with FileLock(f"{results}.lock", timeout=0):
@@ -77,23 +81,24 @@ def _known(results: Path, sweep: Sweep) -> dict[str, Done]:
     """The last line of every point; a line that a killed run left unfinished is dropped."""
     if not results.exists():
         return {}
-    text = results.read_text()
-    if text and not text.endswith("\n"):
-        text = text[: text.rfind("\n") + 1]
-        results.write_text(text)
+    try:
+        whole, _, unfinished = results.read_text().rpartition("\n")
+    except (OSError, ValueError) as error:
+        raise ContractError(f"{results} cannot be read ({error}): {_OTHER}") from error
     known = {}
-    for number, line in enumerate(text.splitlines(), 1):
+    for number, line in enumerate(whole.splitlines(), 1):
         try:
             done = Done(**json.loads(line))
         except (ValueError, TypeError) as error:
-            raise ContractError(
-                f"{results}, line {number}, is no result of a sweep: choose another --output"
-            ) from error
-        if done.work != sweep.work:
-            raise ContractError(
-                f"{results} is of a sweep that was to {done.work}, not {sweep.work}: choose another --output"
-            )
+            raise ContractError(f"{results}, line {number}, is no result of a sweep: {_OTHER}") from error
+        if done.sweep != sweep.digest:
+            raise ContractError(f"{results} is of a sweep with other settings: {_OTHER}")
         known[done.key] = done
+    if unfinished and not known:
+        raise ContractError(f"{results} is no result of a sweep: {_OTHER}")
+    if unfinished:
+        with replacing(results) as temporary:
+            temporary.write_text(f"{whole}\n")
     return known
 
 
@@ -112,7 +117,7 @@ def _each(sweep: Sweep, points: list[Point], spread: Spread) -> Iterator[Done]:
 
 
 def _died(sweep: Sweep, point: Point, how: str) -> Done:
-    return Done(point.key, sweep.work, FAILED, how, 0.0)
+    return Done(point.key, sweep.work, sweep.digest, FAILED, how, 0.0)
 
 
 def _one_after_the_other(sweep: Sweep, points: list[Point]) -> Iterator[Done]:
@@ -127,26 +132,31 @@ def _one_after_the_other(sweep: Sweep, points: list[Point]) -> Iterator[Done]:
 
 def _by_dask(sweep: Sweep, points: list[Point], spread: Spread) -> Iterator[Done]:
     try:
-        import dask
         from distributed import Client, LocalCluster, as_completed
     except ImportError as error:
         raise FormatUnavailableError.for_extra("cluster", error.name) from error
 
-    # A point that kills its worker is not given to the next one.
-    with dask.config.set({"distributed.scheduler.allowed-failures": 0}), _cluster(LocalCluster, spread) as address:
+    with _cluster(LocalCluster, spread) as address:
         try:
-            client = Client(address, timeout="20s")
-        except OSError as error:
+            client = Client(address, timeout=PATIENCE)
+        except (OSError, ValueError) as error:
             raise UsageError(f"no Dask scheduler answers at {address}: {error}") from error
         with client:
+            if any(threads > 1 for threads in client.nthreads().values()):
+                raise UsageError("points at once in one process disturb one another: start workers with --nthreads 1")
+            client.run_on_scheduler(_give_up_at_once)
             futures: dict[Any, Point] = {client.submit(do, sweep, point, pure=False): point for point in points}
             for future in as_completed(futures):
                 point = futures[future]
                 if future.status == "finished":
                     yield future.result()
                 else:
-                    died = str(future.exception()).splitlines()[0]
-                    yield _died(sweep, point, f"its worker died: {died}")
+                    yield _died(sweep, point, f"its worker died, or the scheduler: {future.status}")
+
+
+def _give_up_at_once(dask_scheduler: Any) -> None:
+    """A point that kills its worker is not given to the next one."""
+    dask_scheduler.allowed_failures = 0
 
 
 @contextmanager

@@ -5,6 +5,7 @@ Clock: ``time.perf_counter_ns``. The garbage collector runs before and is off me
 
 import contextlib
 import gc
+import math
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -40,6 +41,11 @@ class Method:
         for name, least in (("warmup", 0), ("min_count", 1), ("min_time_s", 0), ("max_time_s", 0), ("rounds", 1)):
             if getattr(self, name) < least:
                 raise UsageError(f"{name} is at least {least}, not {getattr(self, name)}")
+        for name in ("min_time_s", "max_time_s", "timeout_s"):
+            if not math.isfinite(getattr(self, name)):
+                raise UsageError(f"{name} is at least 0 and finite, not {getattr(self, name)}")
+        if self.timeout_s <= 0:
+            raise UsageError(f"timeout_s is at least some seconds, not {self.timeout_s:g}")
         if self.threads is not None and self.threads < 1:
             raise UsageError(f"there must be a thread at least, not {self.threads}")
 

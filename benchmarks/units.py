@@ -19,6 +19,8 @@ RUNTIMES = {
     "coreai": "coreai.authoring.asset",
 }
 """Module to import before the first load is timed."""
+THREADED = ("torch", "onnx", "tflite")
+"""Formats whose runtimes can be told how many threads to use."""
 TIMED = (pytorch.NAME, *FORMATS)
 
 
@@ -47,8 +49,7 @@ def why_not(format_name: str, unit: str) -> str:
     if format_name == coreml.NAME:
         return coreml.NOT_HERE if platform.system() != "Darwin" else ""
     if format_name == onnx.NAME:
-        here = onnx.units_here()
-        return "" if unit in here else f"this build of ONNX Runtime has no {unit}; it has: {', '.join(here)}"
+        return onnx.why_not(unit)
     if (format_name, unit) == ("tflite", "GPU"):
         return "" if _has_gpu_library() else "LiteRT finds no library of a GPU (Vulkan or OpenCL) here"
     return ""

@@ -8,10 +8,10 @@ import pickle
 import resource
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import partial
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import psutil
@@ -50,6 +50,8 @@ class Job:
     """Shape of the decoder's first input."""
     picture: Path
     method: Method
+    first: bool = True
+    """Whether this is the first round: what need not be measured again is found out there."""
 
 
 @dataclass(frozen=True)
@@ -59,16 +61,11 @@ class Finding:
     status: str
     unit: Unit
     message: str = ""
+    """What went wrong; with a round, what could not be found out beside it."""
     round: Round | None = None
     parity: Parity | None = None
     """Of PyTorch in another way than the reference's; None for files, whose manifest has it."""
     residency: tuple[Residency, ...] = field(default=())
-
-
-class _Loaded(NamedTuple):
-    started: Started
-    bind: Callable[[Mapping[str, np.ndarray]], Callable[[], Any]]
-    """A call with these inputs."""
 
 
 def work(job: Job) -> Finding:
@@ -81,8 +78,17 @@ def work(job: Job) -> Finding:
             measured, runtime, shares = iphone.measure(job.files[job.scope], job.unit, inputs_of(job), job.method)
             return Finding(OK, Unit(job.unit, job.unit, runtime, None), "", measured, None, _as_recorded(shares))
         return _measure(job)
-    except LightSamError as error:
-        return Finding(FAILED, unit, " ".join(str(error).split()))
+    # A runtime raises what it likes: CUDA out of memory, a status of ONNX Runtime's own.
+    except Exception as error:
+        return Finding(FAILED, unit, _in_words(error, job))
+
+
+def _in_words(error: Exception, job: Job) -> str:
+    """What went wrong in one line, with files named without the folders that they lie in."""
+    words = " ".join(str(error).split())
+    for path in job.files.values():
+        words = words.replace(str(path), path.name)
+    return words if isinstance(error, LightSamError) else f"{type(error).__name__}: {words}"
 
 
 def ready(job: Job) -> dict[str, Callable[[], Any]]:
@@ -122,10 +128,10 @@ def _measure(job: Job) -> Finding:
     calls = _calls(job, loaded)
     first_call_ms, _ = time_once(next(iter(calls.values())))
     samples = {name: time_calls(call, job.method) for name, call in calls.items()}
-    peak, device_memory = _peak_memory(), _device_memory(job.unit)
+    peak, device_memory = _peak_memory(), _device_memory(job)
     (stage, one), *_ = loaded.items()
-    actual = Unit(job.unit, one.started.unit, one.started.runtime, job.threads)
-    shares = [] if job.scope == PAIR else _residency(job, stage)
+    threads = job.threads if job.format in units.THREADED else None
+    actual = Unit(job.unit, one.unit, one.runtime, threads)
     del calls, loaded, one
     load_warm_ms, _ = time_once(partial(_load_all, job, wanted))
     measured = Round(
@@ -140,18 +146,28 @@ def _measure(job: Job) -> Finding:
         ms={name: one.ms for name, one in samples.items()},
         complete=all(one.complete for one in samples.values()),
     )
-    parity = None
-    if job.format == pytorch.NAME and job.scope == PAIR and (job.mode, job.unit) != pytorch.REFERENCE:
-        report = pytorch.judged(job.files[STAGE_NAMES[0]], job.model, job.image_size, job.unit, job.mode)
-        parity = Parity.of(report.as_dict())
-    return Finding(OK, actual, "", measured, parity, _as_recorded(shares))
+    found = Finding(OK, actual, "", measured)
+    try:
+        return (
+            replace(found, residency=_as_recorded(_residency(job, stage)), parity=_parity(job)) if job.first else found
+        )
+    except Exception as error:  # what was measured is none the worse
+        return replace(found, message=_in_words(error, job))
 
 
-def _load_all(job: Job, stages: tuple[str, ...]) -> dict[str, _Loaded]:
+def _parity(job: Job) -> Parity | None:
+    """Of PyTorch in another way than the reference's."""
+    if job.format != pytorch.NAME or job.scope != PAIR or (job.mode, job.unit) == pytorch.REFERENCE:
+        return None
+    report = pytorch.judged(job.files[STAGE_NAMES[0]], job.model, job.image_size, job.unit, job.mode)
+    return Parity.of(report.as_dict())
+
+
+def _load_all(job: Job, stages: tuple[str, ...]) -> dict[str, Started]:
     return {stage: load(job, stage) for stage in stages}
 
 
-def load(job: Job, stage: str) -> _Loaded:
+def load(job: Job, stage: str) -> Started:
     """Bring one stage into its runtime.
 
     Raises:
@@ -160,17 +176,16 @@ def load(job: Job, stage: str) -> _Loaded:
     path = job.files[stage]
     if job.format == pytorch.NAME:
         ours = pytorch.TorchStage(path, job.model, job.image_size, stage, job.unit, job.mode)
-        return _Loaded(ours.started, ours.bind)
+        return ours.started if job.scope == PAIR else ours.on_device
     how = units.run_options(job.format, job.unit, job.threads)
-    started = find_format(job.format).start(path, stage, how)
-    return _Loaded(started, lambda inputs: partial(started.run, inputs))
+    return find_format(job.format).start(path, stage, how)
 
 
-def _calls(job: Job, loaded: Mapping[str, _Loaded]) -> dict[str, Callable[[], Any]]:
+def _calls(job: Job, loaded: Mapping[str, Started]) -> dict[str, Callable[[], Any]]:
     """What is timed, by its name in the record; the first is also timed as the first call."""
     if job.scope != PAIR:
         return {CALL: loaded[job.scope].bind(inputs_of(job))}
-    encoder, decoder = (loaded[name].started.run for name in STAGE_NAMES)
+    encoder, decoder = (loaded[name].run for name in STAGE_NAMES)
     predictor = Predictor(encoder, decoder, job.image_size, job.point_slots)
     (tap,) = taps(job, 1)
 
@@ -187,6 +202,8 @@ def _calls(job: Job, loaded: Mapping[str, _Loaded]) -> dict[str, Callable[[], An
 
 
 def _residency(job: Job, stage: str) -> list[Share]:
+    if job.scope == PAIR:
+        return []
     if job.format == "coreml":
         return residency(job.files[stage], job.unit)
     if job.format == onnx.NAME and job.unit != onnx.UNITS[0]:
@@ -221,8 +238,9 @@ def _peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 
-def _device_memory(unit: str) -> int | None:
-    return torch.cuda.max_memory_allocated() if unit == "CUDA" and torch.cuda.is_available() else None
+def _device_memory(job: Job) -> int | None:
+    """Largest memory of a CUDA device, which torch tells of itself alone."""
+    return torch.cuda.max_memory_allocated() if (job.format, job.unit) == (pytorch.NAME, "CUDA") else None
 
 
 def main() -> None:

@@ -1,5 +1,7 @@
 """``lightsam benchmark`` and ``lightsam sweep``: what things cost."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -23,6 +25,13 @@ if TYPE_CHECKING:
     from lightsam_benchmarks.timing import Method
 
 _RUN = "run"
+_EPILOG = examples(
+    "lightsam benchmark artifacts/mobile_sam",
+    "lightsam benchmark artifacts/mobile_sam artifacts/repvit_sam --format torch,onnx,tflite",
+    "lightsam benchmark artifacts/mobile_sam --format onnx --unit CUDA --threads 4",
+    "lightsam benchmark artifacts/mobile_sam --format coreml --unit CPU_ONLY,CPU_AND_NE,ALL",
+    "lightsam benchmark artifacts/mobile_sam/onnx-float32 --vs artifacts/mobile_sam/tflite-float32",
+)
 
 
 class _RunByDefault(TyperGroup):
@@ -37,6 +46,7 @@ class _RunByDefault(TyperGroup):
 app = typer.Typer(
     cls=_RunByDefault,
     help="Latency of every stage on every unit; [bold]lightsam benchmark DIR...[/bold] measures.",
+    epilog=_EPILOG,
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
@@ -54,13 +64,7 @@ def _names(text: str | None) -> tuple[str, ...] | None:
 
 @app.command(
     name=_RUN,
-    epilog=examples(
-        "lightsam benchmark artifacts/mobile_sam",
-        "lightsam benchmark artifacts/mobile_sam artifacts/repvit_sam --format torch,onnx,tflite",
-        "lightsam benchmark artifacts/mobile_sam --format onnx --unit CUDA --threads 4",
-        "lightsam benchmark artifacts/mobile_sam --format coreml --unit CPU_ONLY,CPU_AND_NE,ALL",
-        "lightsam benchmark artifacts/mobile_sam/onnx-float32 --vs artifacts/mobile_sam/tflite-float32",
-    ),
+    epilog=_EPILOG,
 )
 def run(
     folders: Annotated[
@@ -106,6 +110,7 @@ def run(
     method = Method(warmup, min_count, min_time, max_time, rounds, threads, timeout)
     asked = Asked(_names(format_name), precision, _names(unit), _names(stage) or (), weights)
     if vs is not None:
+        _refuse_what_vs_ignores(output=output, overwrite=overwrite, weights=weights)
         _versus(folders, vs, asked, method)
     else:
         _run(folders, asked, method, output, overwrite)
@@ -114,8 +119,7 @@ def run(
 def _run(folders: list[Path], asked: "Asked", method: "Method", output: Path | None, overwrite: bool) -> None:
     import datetime
 
-    from lightsam.errors import ArtifactExistsError, LightSamError
-    from lightsam.files import ensure_writable
+    from lightsam.errors import ArtifactExistsError, BenchmarkError
     from lightsam_benchmarks import record, report
     from lightsam_benchmarks.plan import planned
     from lightsam_benchmarks.run import benchmark
@@ -127,9 +131,9 @@ def _run(folders: list[Path], asked: "Asked", method: "Method", output: Path | N
     _check_json(output)
     if output.exists() and not overwrite:
         raise ArtifactExistsError(f"{output} is there already: choose another --output, or say --overwrite")
-    ensure_writable(output.parent)
     with (
         planned(folders, asked, method, References(DownloadBar())) as (tasks, refused),
+        _writable(output.parent),
         progress(len(tasks) * method.rounds) as begin,
     ):
         measured = benchmark(tasks, method, refused, begin)
@@ -139,7 +143,16 @@ def _run(folders: list[Path], asked: "Asked", method: "Method", output: Path | N
     out.print(f"written to {' and '.join(map(str, written))}", soft_wrap=True)
     broken = [one for one in measured.results if one.status not in (record.OK, record.UNAVAILABLE)]
     if broken:
-        raise LightSamError(f"{len(broken)} of {len(measured.results)} measurements failed, see the table")
+        raise BenchmarkError(f"{len(broken)} of {len(measured.results)} measurements failed, see the table")
+
+
+@contextmanager
+def _writable(folder: Path) -> Iterator[None]:
+    """Try the folder before anything takes time."""
+    from lightsam.files import ensure_writable
+
+    ensure_writable(folder)
+    yield
 
 
 def _page(records: list[Any], path: Path) -> list[Path]:
@@ -160,6 +173,14 @@ def _check_json(path: Path) -> None:
 
     if path.suffix != ".json":
         raise UsageError(f"{path} must end in .json: it is the record, and the page lies beside it")
+
+
+def _refuse_what_vs_ignores(**options: Any) -> None:
+    from lightsam.errors import UsageError
+
+    for name, value in options.items():
+        if value:
+            raise UsageError(f"--{name} changes nothing with --vs, which prints a ratio of two files: leave it out")
 
 
 def _versus(folders: list[Path], other: Path, asked: "Asked", method: "Method") -> None:
@@ -193,7 +214,7 @@ def report(
 
     for path in output or ():
         check_suffix(path)
-    records = [record.read(path) for path in runs]
+    records = [one for path in runs for one in record.read_all(path)]
     lines = [line for one in records for line in notes(one)]
     print_tables(tables(records), lines, sources(records))
     written = output or [runs[0].with_suffix(".html")]
@@ -214,7 +235,7 @@ def compare(
     margin: Annotated[float, typer.Option(help="Share by which anything may be slower, beyond noise.")] = 0.1,
 ) -> None:
     """Say what became slower beyond noise; exit status 1 when it is by more than the margin."""
-    from lightsam.errors import LightSamError
+    from lightsam.errors import BenchmarkError
     from lightsam_benchmarks import record
     from lightsam_benchmarks.compare import compare as held
     from lightsam_benchmarks.compare import differing
@@ -224,7 +245,7 @@ def compare(
     print_changes(changes, differing(before, after), margin)
     past = [change for change in changes if change.is_past(margin)]
     if past:
-        raise LightSamError(f"{len(past)} of {len(changes)} became slower by more than {margin:.0%} or no longer run")
+        raise BenchmarkError(f"{len(past)} of {len(changes)} became slower by more than {margin:.0%} or no longer run")
 
 
 _SWEEP_EPILOG = examples(
@@ -247,7 +268,7 @@ def sweep(
     ] = None,
 ) -> None:
     """Export, judge or time many models, formats, precisions and sizes; started again, it goes on where it was."""
-    from lightsam.errors import LightSamError
+    from lightsam.errors import BenchmarkError
     from lightsam_benchmarks.points import Done, load_sweep
     from lightsam_benchmarks.record import OK
     from lightsam_benchmarks.sweep import Spread, run_sweep, warning
@@ -267,4 +288,4 @@ def sweep(
     out.print(f"written to {results}", soft_wrap=True)
     failed = [done for done in found if done.status != OK]
     if failed:
-        raise LightSamError(f"{len(failed)} of {len(found)} points failed, see the table")
+        raise BenchmarkError(f"{len(failed)} of {len(found)} points failed, see the table")

@@ -275,19 +275,19 @@ def print_tables(tables: "list[BenchmarkTable]", notes: list[str], sources: list
 
 def print_versus(found: "list[tuple[Task, Task, list[Versus]]]") -> None:
     """What two sides take, and the ratio."""
-    from lightsam_benchmarks.report import milliseconds
+    from lightsam_benchmarks.report import milliseconds, parity
 
-    names = sorted({(a.subject.export, b.subject.export) for a, b, _ in found})
-    title = "; ".join(f"A: {a}, B: {b}" for a, b in names)
-    table = Table("stage", "unit", "what", "A ms", "B ms", "B / A", "95 % interval", "turns", "", title=title)
+    columns = ("A", "B", "stage", "unit", "what", "A ms", "B ms", "B / A", "95 % interval", "turns", "")
+    table = Table(*columns, caption="parity in brackets")
     for a, b, rows in found:
         for row in rows:
             ratio = row.ratio
             faster = "B" if ratio.value < 1 else "A"
             verdict = "no difference beyond noise" if ratio.is_noise else f"{faster} is faster"
             table.add_row(
+                *(f"{side.subject.title} ({parity(side.result())})" for side in (a, b)),
                 row.scope,
-                a.job.unit if a.job.unit == b.job.unit else f"{a.job.unit}, {b.job.unit}",
+                a.job.unit,
                 row.name,
                 milliseconds(row.a.median_ms),
                 milliseconds(row.b.median_ms),
@@ -309,7 +309,7 @@ def print_changes(changes: "list[Change]", differing: list[str], margin: float) 
         old, ratio = change.old, change.ratio
         before = old.summaries[change.name].median_ms if change.name else None
         table.add_row(
-            old.subject.model,
+            old.subject.name,
             old.subject.export,
             old.scope,
             old.unit.requested,
