@@ -30,7 +30,7 @@ def test_help_does_not_import_anything_heavy():
     assert done.stdout.splitlines()[-1] == "[]"
 
 
-@pytest.mark.parametrize("command", ["models", "export", "parity", "predict"])
+@pytest.mark.parametrize("command", ["models", "export", "parity", "residency", "benchmark", "sweep", "predict"])
 def test_every_command_has_help_with_examples(lightsam, command):
     done = lightsam(command, "--help")
     assert done.status == 0

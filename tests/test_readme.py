@@ -1,22 +1,29 @@
 """The README says what the code does."""
 
+import ast
 import re
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import get_args, get_origin, get_type_hints
 
+import click
 import pytest
 import typer.main
 
 from lightsam.cli import app
 from lightsam.models import MODELS
 from lightsam.stages import POINT_SLOTS, STAGE_NAMES, split
+from lightsam_benchmarks.plan import SCOPES
+from lightsam_benchmarks.record import Record
+from lightsam_benchmarks.timing import Method
 from lightsam_exporters import FORMATS, find_format
 from lightsam_exporters.baseline import Margin
 from lightsam_exporters.gates import GATES, Gate
 from lightsam_exporters.manifest import read
 from lightsam_exporters.onnx import OPSETS
 
-README = (Path(__file__).parent.parent / "README.md").read_text()
+ROOT = Path(__file__).parent.parent
+README = (ROOT / "README.md").read_text()
 
 
 def test_the_two_commands_stand_at_the_top():
@@ -24,12 +31,17 @@ def test_the_two_commands_stand_at_the_top():
     assert "make test" in README[:2500]
 
 
-@pytest.mark.parametrize("name", ["models", "export", "parity", "predict"])
-def test_every_option_of_every_command_is_there(name):
+def commands_of(name: str) -> list[click.Command]:
+    """A command, or those of a group."""
     command = typer.main.get_command(app).commands[name]
+    return list(getattr(command, "commands", {"": command}).values())
+
+
+@pytest.mark.parametrize("name", ["models", "export", "parity", "residency", "benchmark", "sweep", "predict"])
+def test_every_option_of_every_command_is_there(name):
     assert f"### `lightsam {name}" in README
     section = README.split(f"### `lightsam {name}")[1].split("\n##")[0]
-    for parameter in command.params:
+    for parameter in (parameter for command in commands_of(name) for parameter in command.params):
         for option in parameter.opts:
             if option.startswith("--") and option != "--help":
                 assert f"`{option}" in section, option
@@ -38,10 +50,9 @@ def test_every_option_of_every_command_is_there(name):
 
 
 def test_no_option_is_made_up():
-    known = {
-        o for c in typer.main.get_command(app).commands.values() for p in c.params for o in (*p.opts, *p.secondary_opts)
-    }
-    known |= {"--version", "--verbose", "--help"}
+    commands = [command for name in typer.main.get_command(app).commands for command in commands_of(name)]
+    known = {o for c in commands for p in c.params for o in (*p.opts, *p.secondary_opts)}
+    known |= {"--version", "--verbose", "--help", "--nthreads"}  # the last is Dask's own
     reference = README.split("## Command reference")[1].split("\n## ")[0]
     assert set(re.findall(r"--[a-z][a-z-]+", reference)) <= known
 
@@ -49,6 +60,12 @@ def test_no_option_is_made_up():
 def test_the_helps_numbers_and_names_are_those_of_the_code():
     commands = typer.main.get_command(app).commands
     given = {name: {p.name: p for p in command.params} for name, command in commands.items()}
+    timed = {p.name: p.default for p in commands["benchmark"].commands["run"].params}
+    for option, field in (("min_time", "min_time_s"), ("max_time", "max_time_s"), ("timeout", "timeout_s")):
+        assert timed[option] == getattr(Method(), field)
+    for option in ("warmup", "min_count", "rounds", "threads"):
+        assert timed[option] == getattr(Method(), option)
+    assert timed["stage"] == ",".join(SCOPES)
     assert given["parity"]["margin_db"].default == Margin().decibels
     assert given["parity"]["margin_iou"].default == Margin().iou
     assert given["export"]["point_slots"].default == POINT_SLOTS
@@ -76,6 +93,39 @@ def test_the_contract_is_the_one_of_the_code():
                 shape = ", ".join(map(str, spec.shape)) + ("," if len(spec.shape) == 1 else "")
                 assert f"| {stage.name} {direction} | `{spec.name}` | ({shape}) |" in table
                 assert spec.meaning in table
+
+
+def test_every_field_of_a_benchmark_record_is_documented():
+    section = README.split("### The record")[1].split("\n## ")[0]
+
+    def paths(kind, path=""):
+        for field in fields(kind):
+            here = f"{path}.{field.name}" if path else field.name
+            yield here
+            hint = get_type_hints(kind)[field.name]
+            for inner in (hint, *get_args(hint)):
+                if is_dataclass(inner):
+                    listed = "[]" if get_origin(hint) is tuple else (".NAME" if get_origin(hint) is dict else "")
+                    yield from paths(inner, here + listed)
+
+    found = list(paths(Record))
+    assert len(found) > 60
+    for path in found:
+        assert f"`{path}`" in section, path
+
+
+def test_every_field_of_a_record_says_what_it_is_in_the_code():
+    """A dataclass or a field that needs words has them behind it; those without are named like what they are."""
+    plain = {"chip", "architecture", "os", "name", "sha256", "judge", "suite", "model", "image_size", "precision"}
+    plain |= {"python", "versions", "machine", "method", "results", "schema", "subject", "unit", "rounds", "passed"}
+    plain |= {"requested", "device", "operations", "memory_bytes", "physical_cores", "format", "weights"}
+    tree = ast.parse((ROOT / "benchmarks" / "record.py").read_text())
+    for node in (node for node in tree.body if isinstance(node, ast.ClassDef)):
+        assert ast.get_docstring(node), node.name
+        for here, behind in zip(node.body, [*node.body[1:], None], strict=True):
+            if isinstance(here, ast.AnnAssign):
+                said = isinstance(behind, ast.Expr) and isinstance(behind.value, ast.Constant)
+                assert said or here.target.id in plain or here.target.id.startswith("worst_"), here.target.id
 
 
 @pytest.mark.parametrize("format_name", FORMATS)

@@ -61,7 +61,18 @@ def test_no_garbage_is_collected_meanwhile():
     assert gc.isenabled()
 
 
-@pytest.mark.parametrize("wrong", [{"warmup": -1}, {"min_count": 0}, {"rounds": 0}, {"threads": 0}, {"min_time_s": -1}])
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"warmup": -1},
+        {"min_count": 0},
+        {"rounds": 0},
+        {"threads": 0},
+        {"min_time_s": -1},
+        {"max_time_s": math.inf},
+        {"timeout_s": 0},
+    ],
+)
 def test_a_method_that_cannot_be(wrong):
     with pytest.raises(UsageError, match="at least"):
         Method(**wrong)
@@ -81,6 +92,9 @@ def test_the_order_interval_holds_the_median_as_often_as_it_says():
         held += low <= 1 <= high
     assert 0.94 < held / 2000 < 0.99
     assert order_interval([3, 1, 2]) == (1, 3)
+    low, high = order_interval(range(200_000))  # in no time
+    assert (low + high) / 2 == pytest.approx(100_000, abs=1)
+    assert (high - low) / 2 == pytest.approx(1.96 * math.sqrt(200_000) / 2, rel=0.01)
     assert order_interval([7]) == (7, 7)
 
 

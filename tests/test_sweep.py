@@ -1,0 +1,226 @@
+"""`lightsam sweep`: many points from one TOML file, resumable, over several processes."""
+
+import json
+import os
+import signal
+import time
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import tiny
+
+from lightsam.errors import ContractError, UsageError
+from lightsam_benchmarks import points, record
+from lightsam_benchmarks import sweep as sweeping
+from lightsam_benchmarks.points import Done, Point, Sweep, do, load_sweep
+from lightsam_benchmarks.sweep import Spread, run_sweep, warning
+from lightsam_benchmarks.timing import Method
+from lightsam_exporters.loading import find_export
+
+BASE = {"work": "export", "models": [tiny.NAME], "formats": ["onnx"], "precisions": ["float32"]}
+
+
+def toml(folder: Path, **changes: object) -> Path:
+    content = {**BASE, "weights": "seeded", "output": str(folder / "artifacts"), **changes}
+    method = content.pop("method", None)
+    lines = [f"{key} = {json.dumps(value)}" for key, value in content.items() if value is not None]
+    if method:
+        lines += ["[method]", *(f"{key} = {json.dumps(value)}" for key, value in method.items())]
+    path = folder / "sweep.toml"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_every_combination_is_a_point(tmp_path):
+    path = toml(tmp_path, models=["mobile_sam", "edge_sam"], precisions=["float32", "float16"], image_sizes=[1024, 512])
+    found = load_sweep(path)
+    assert len(found.points) == 8
+    assert found.points[0] == Point("mobile_sam", "onnx", "float32", 1024)
+    assert len({point.key for point in found.points}) == 8
+    assert load_sweep(toml(tmp_path)).points == (Point(tiny.NAME, "onnx", "float32", tiny.SIZE),)
+
+
+@pytest.mark.parametrize(
+    ("changes", "message"),
+    [
+        ({"models": None}, "must say models, as a list"),
+        ({"models": ["no_sam"]}, "no model 'no_sam'"),
+        ({"formats": ["torch"]}, "names 'torch' among formats; there are: coreml, onnx"),
+        ({"formats": "onnx"}, "formats = 'onnx', which is no list"),
+        ({"precisions": ["int4"]}, "names 'int4' among precisions; there are: float32"),
+        ({"models": [["mobile_sam"]]}, "which is no name"),
+        ({"image_sizes": ["512"]}, "which is no number of pixels"),
+        ({"image_sizes": [511]}, "does not run at image size 511"),
+        ({"image_sizes": 512}, "which is no list"),
+        ({"models": [tiny.NAME, tiny.NAME]}, "names something twice"),
+        ({"output": 5}, "output = 5, which is no str"),
+        ({"accept_license": "false"}, "which is no bool"),
+        ({"units": ["TPU"]}, "no unit 'TPU'"),
+        ({"suite": "gone.json"}, "gone.json"),
+        ({"method": {"rounds": "3"}}, "rounds = '3', which is no int"),
+        ({"work": "dance"}, "work = one of export, parity, benchmark"),
+        ({"thread": 2}, "no key 'thread'; there are: "),
+        ({"method": {"round": 2}}, "no key 'round'"),
+        ({"method": {"rounds": 0}}, "rounds is at least 1"),
+    ],
+)
+def test_what_a_file_cannot_say(tmp_path, lightsam, changes, message):
+    done = lightsam("sweep", toml(tmp_path, **changes))
+    assert done.status == 2
+    assert message in done.stderr
+
+
+def test_a_file_that_is_none(tmp_path, lightsam):
+    (tmp_path / "sweep.toml").write_text("models = [")
+    for name in ("sweep.toml", "gone.toml"):
+        done = lightsam("sweep", tmp_path / name)
+        assert done.status == 2
+        assert "cannot be read" in done.stderr
+
+
+def lines_of(path: Path) -> list[dict]:
+    return [json.loads(line) for line in path.read_text().splitlines()]
+
+
+def test_failures_are_recorded_the_rest_goes_on_and_it_resumes(tmp_path, lightsam, own_processes):
+    """One point that a format cannot do before one that it can; then again, with what is done left out."""
+    path = toml(tmp_path, precisions=["float16-safe", "float32"])
+    done = lightsam("sweep", path)
+    assert done.status == 1
+    assert "1 of 2 points failed" in done.stderr
+    assert "float16-safe" in done.stdout
+    failed, fine = lines_of(tmp_path / "sweep.jsonl")
+    assert (failed["status"], fine["status"]) == ("failed", "ok")
+    assert "onnx cannot be had in float16-safe" in failed["message"]
+    assert fine["found"]["parity"]["passed"] is True
+    assert set(fine["found"]["size_bytes"]) == {"encoder", "decoder"}
+    assert fine["seconds"] > 0
+    folder = tmp_path / "artifacts" / tiny.NAME
+    assert find_export(folder, "onnx", "float32").changed_files() == []
+
+    before = (folder / "manifest.json").stat().st_mtime_ns
+    assert lightsam("sweep", path).status == 1
+    lines = lines_of(tmp_path / "sweep.jsonl")
+    assert [line["status"] for line in lines] == ["failed", "ok", "failed"]  # what failed was tried again
+    assert (folder / "manifest.json").stat().st_mtime_ns == before
+
+
+def test_two_workers_of_a_cluster_judge_and_time(tmp_path, lightsam, own_processes):
+    """The same by Dask, on loopback; both export to one model's folder, and wait for one another."""
+    path = toml(tmp_path, formats=["onnx", "tflite"], work="parity", precisions=["float32", "float16-safe"])
+    done = lightsam("sweep", path, "--jobs", 2)
+    assert done.status == 1
+    assert "2 of 4 points failed" in done.stderr
+    lines = {line["key"]: line for line in lines_of(tmp_path / "sweep.jsonl")}
+    assert len(lines) == 4
+    for name in ("onnx", "tflite"):
+        good, bad = (lines[f"{tiny.NAME} {tiny.SIZE} {name}-{precision}"] for precision in ("float32", "float16-safe"))
+        assert good["status"] == "ok", good["message"]
+        assert good["found"]["parity"]["worst_psnr_db"] > 100
+        assert bad["status"] == "failed"
+        assert "cannot be had in float16-safe" in bad["message"]
+
+    method = {"rounds": 1, "min_count": 2, "min_time_s": 0, "warmup": 0, "threads": 1}
+    path = toml(tmp_path, formats=["onnx", "torch"], work="benchmark", method=method)
+    done = lightsam("sweep", path, "--jobs", 2, "--output", tmp_path / "times.jsonl")
+    assert done.status == 0, done.stdout
+    assert "jobs on one machine disturb one another's timings" in done.stderr
+    found = record.read(tmp_path / "times.jsonl")
+    assert {(r.subject.export, r.scope) for r in found.results} == {
+        (name, scope) for name in ("onnx-float32", "torch-float32") for scope in ("encoder", "decoder", "pair")
+    }
+    done = lightsam("benchmark", "report", tmp_path / "times.jsonl", "--output", tmp_path / "times.md")
+    assert done.status == 0, done.stderr
+    assert "| tiny_sam | onnx-float32 | encoder | CPU |" in (tmp_path / "times.md").read_text()
+
+
+def dies(sweep: Sweep, point: Point) -> Done:
+    """In the place of `do`: one point ends its process, as a converter that aborts would."""
+    if point.precision == "float16":
+        time.sleep(0.5)
+        os.kill(os.getpid(), signal.SIGKILL)
+    return Done(point.key, sweep.work, sweep.digest, "ok", "", 0.1)
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_a_process_that_dies_is_a_result(tmp_path, monkeypatch, own_processes, jobs):
+    monkeypatch.setattr(sweeping, "do", dies)
+    of = tuple(Point(tiny.NAME, "onnx", precision, tiny.SIZE) for precision in ("float16", "float32"))
+    found = run_sweep(Sweep("export", of), tmp_path / "results.jsonl", Spread(jobs))
+    assert [done.status for done in found] == ["failed", "ok"]
+    assert "its process was ended" in found[0].message or "its worker died" in found[0].message
+    assert len(lines_of(tmp_path / "results.jsonl")) == 2
+
+
+def test_a_line_that_was_left_unfinished_is_dropped(tmp_path):
+    results = tmp_path / "results.jsonl"
+    point = Point(tiny.NAME, "onnx", "float32", tiny.SIZE)
+    sweep = Sweep("export", (point,))
+    results.write_text(Done(point.key, "export", sweep.digest, "ok", "", 1.0).as_line() + '{"key": "tiny')
+    (done,) = run_sweep(sweep, results, Spread())
+    assert done.status == "ok"
+    assert len(lines_of(results)) == 1
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ('{"schema": 1}\n', "line 1, is no result of a sweep"),
+        ("my notes, without an end of line", "is no result of a sweep"),
+        (Done("k", "export", Sweep("export", (), weights="seeded").digest, "ok", "", 1.0).as_line(), "other settings"),
+    ],
+)
+def test_results_of_something_else_are_not_added_to(tmp_path, content, message):
+    results = tmp_path / "results.jsonl"
+    results.write_text(content)
+    with pytest.raises(ContractError, match=message):
+        run_sweep(Sweep("export", ()), results, Spread())
+    assert results.read_text() == content
+
+
+def test_a_scheduler_that_does_not_answer(tmp_path, monkeypatch):
+    sweep = Sweep("export", (Point(tiny.NAME, "onnx", "float32", tiny.SIZE),))
+    monkeypatch.setattr(sweeping, "PATIENCE", "1s")
+    with pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
+        run_sweep(sweep, tmp_path / "results.jsonl", Spread(scheduler="tcp://127.0.0.1:9"))
+    with pytest.raises(UsageError, match="no Dask scheduler answers"):
+        run_sweep(sweep, tmp_path / "results.jsonl", Spread(scheduler="nowhere"))
+    with pytest.raises(UsageError, match="a job at least"):
+        Spread(0)
+    with pytest.raises(UsageError, match=r"must end in \.jsonl"):
+        run_sweep(sweep, tmp_path / "results.csv", Spread())
+
+
+def test_what_is_exported_already_is_done(exports_of):
+    """By another run, or by one that was killed before it could say so."""
+    entry = exports_of("onnx", "float32")
+    sweep = Sweep("export", (), weights="seeded", output=entry.folder.parent)
+    found = do(sweep, Point(tiny.NAME, "onnx", "float32", tiny.SIZE))
+    assert (found.status, found.message) == ("ok", "")
+    assert found.found["parity"]["passed"] is True
+
+
+def test_a_librarys_own_error_is_a_result(monkeypatch, tmp_path):
+    def broken(request):
+        raise RuntimeError("a converter\nraised this")
+
+    monkeypatch.setattr(points, "export", broken)
+    sweep = Sweep("export", (), output=tmp_path, weights="seeded")
+    found = do(sweep, Point(tiny.NAME, "onnx", "float32", tiny.SIZE))
+    assert (found.status, found.message) == ("failed", "RuntimeError: a converter raised this")
+
+
+def test_who_shares_a_machine_is_warned():
+    timed = Sweep("benchmark", (), method=Method())
+    assert warning(timed, Spread(2))
+    assert not warning(timed, Spread(1))
+    assert not warning(timed, Spread(2, "tcp://10.0.0.1:8786"))
+    assert not warning(replace(timed, work="export"), Spread(2))
+
+
+def test_a_sweep_without_a_benchmark_has_no_record(tmp_path):
+    results = tmp_path / "results.jsonl"
+    results.write_text(Done("k", "export", "", "ok", "", 1.0).as_line())
+    with pytest.raises(ContractError, match="holds no benchmark"):
+        record.read(results)
