@@ -12,7 +12,8 @@ from . import manifest
 from .parity import Measurement, ParityReport
 
 _AS_GOOD_AS_EXACT_DB = 120.0
-"""Float32's own rounding: what was exact is no worse for reaching it."""
+"""Float32's own rounding: what was exact, or closer than this, is no worse for reaching it. With another number of
+threads the same file comes out at 132 dB and not at 137."""
 
 
 @dataclass(frozen=True)
@@ -63,14 +64,15 @@ def _key(measurement: Mapping[str, Any]) -> tuple[str, ...]:
 def _worse(new: Measurement, old: Mapping[str, Any], margin: Margin) -> list[str]:
     where = ", ".join(filter(None, (new.scope, new.picture, new.prompt)))
     lines = []
-    for what, now, before, allowed in (
-        ("PSNR", _decibels(new.psnr_db, math.inf), _decibels(old["psnr_db"], _AS_GOOD_AS_EXACT_DB), margin.decibels),
-        ("mask IoU", new.mask_iou, old["mask_iou"], margin.iou),
+    was_db = _decibels(old["psnr_db"])
+    for what, now, before, least in (
+        ("PSNR", _decibels(new.psnr_db), was_db, min(was_db, _AS_GOOD_AS_EXACT_DB) - margin.decibels),
+        ("mask IoU", new.mask_iou, old["mask_iou"], (old["mask_iou"] or 0) - margin.iou),
     ):
-        if now is not None and before is not None and not now >= before - allowed:
+        if now is not None and before is not None and not now >= least:
             lines.append(f"{where}: {new.output}: {what} was {before:.5g} and is {now:.5g}")
     return lines
 
 
-def _decibels(psnr_db: float | None, exact: float) -> float:
-    return exact if psnr_db is None else psnr_db
+def _decibels(psnr_db: float | None) -> float:
+    return math.inf if psnr_db is None else psnr_db

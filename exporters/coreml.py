@@ -146,7 +146,7 @@ def observe(path: Path, inputs: Mapping[str, np.ndarray], each: Observe, numeric
     from .mil import Evaluator, Numerics
 
     evaluator = Evaluator(path, cast(Numerics, numerics))
-    images = _image_inputs(evaluator.program)
+    images = _image_inputs(evaluator.program.specification)
 
     def show(op_type: str, name: str, result: torch.Tensor) -> None:
         if result.is_floating_point():

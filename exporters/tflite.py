@@ -196,7 +196,8 @@ def start(path: Path, stage: str, how: RunOptions) -> Started:
         with kept_off_the_terminal(NAME):
             bind, unit = (_on_cpu if how.unit == "CPU" else _on_gpu)(path, SIGNATURES[stage], how)
     except Exception as error:  # as in `load`
-        raise ContractError(f"{path} cannot be run by LiteRT on the {how.unit}: {first_line(error)}") from error
+        what = "read as TFLite" if how.unit == UNITS[0] else f"run by LiteRT on the {how.unit}"
+        raise ContractError(f"{path} cannot be {what}: {first_line(error)}") from error
     return Started(bind, f"LiteRT {version('ai-edge-litert')}", unit)
 
 

@@ -16,7 +16,7 @@ from lightsam_benchmarks.record import CALL, OK
 from lightsam_benchmarks.timing import Method
 from lightsam_exporters import coreml
 
-METHOD = Method(warmup=2, min_count=3)
+METHOD = Method(warmup=2, min_count=3, threads=1)
 
 
 @pytest.fixture

@@ -81,14 +81,16 @@ def test_the_same_files_are_no_worse(exported, lightsam):
 
 def test_what_got_worse_fails_and_is_told(exported, lightsam, tmp_path):
     manifest = read(exported)
-    for measurement in manifest["exports"]["coreml-float32"]["parity"]["measurements"]:
+    for measurement in manifest["exports"]["coreml-float16"]["parity"]["measurements"]:
         if measurement["scope"] == "encoder":
             measurement["psnr_db"] += 10
         if measurement["scope"] == "chain" and measurement["prompt"] == "box" and measurement["mask_iou"]:
             measurement["mask_iou"] += 0.01
     path, report = tmp_path / "old.json", tmp_path / "junit.xml"
     path.write_text(json.dumps(manifest))
-    done = lightsam("parity", exported, *QUICK, "--baseline", path, "--report", report)
+    done = lightsam(
+        "parity", exported, "--suite", "quick", "--precision", "float16", "--baseline", path, "--report", report
+    )
     assert done.status == 1
     worse = [line for line in done.stdout.splitlines() if line.startswith("WORSE")]
     assert len(worse) == 2
@@ -96,7 +98,10 @@ def test_what_got_worse_fails_and_is_told(exported, lightsam, tmp_path):
     assert worse[1].startswith("WORSE chain, coffee, box: low_res_masks: mask IoU was 1.0")
     assert len(ET.parse(report).getroot().findall("testsuite/testcase/failure")) == 2
     margins = ("--margin-db", "11", "--margin-iou", "0.02")
-    assert lightsam("parity", exported, *QUICK, "--baseline", path, *margins).status == 0
+    assert (
+        lightsam("parity", exported, "--suite", "quick", "--precision", "float16", "--baseline", path, *margins).status
+        == 0
+    )
 
 
 def test_a_baseline_of_another_suite_or_export_is_refused(exported, lightsam, tmp_path):
