@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from typing import Any
 
-from lightsam.errors import BenchmarkError
+from lightsam.errors import BenchmarkError, in_words
 
 from .plan import Task
 from .summary import Ratio, Summary, paired_ratio
@@ -164,4 +164,4 @@ def _serve(connection: Connection, job: Job) -> None:
         except EOFError:  # the other process is gone
             return
         except Exception as error:  # whatever it is, the other process must hear of it
-            connection.send(RuntimeError(" ".join(str(error).split())))
+            connection.send(RuntimeError(in_words(error)))

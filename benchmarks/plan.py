@@ -1,16 +1,16 @@
 """What is to be timed: from folders of artifacts and what was asked for to a list of tasks."""
 
-import functools
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
 
 import torch
 
+from lightsam.checkpoints import Weights
 from lightsam.errors import UsageError
 from lightsam.stages import STAGE_NAMES, Stage, split
 from lightsam_exporters import artifacts, manifest
@@ -21,9 +21,9 @@ from lightsam_exporters.reference import Reference, References
 
 from . import iphone, pytorch, units
 from .machine import usable_cores
-from .record import PAIR, UNAVAILABLE, Parity, Result, Subject, Unit, Weights
+from .record import PAIR, UNAVAILABLE, Parity, Result, Subject, Unit
 from .timing import Method
-from .worker import Job
+from .worker import Job, stages_of
 
 SCOPES = (*STAGE_NAMES, PAIR)
 
@@ -91,7 +91,7 @@ class Asked:
             return [(unit, "") for unit in here]
         first = units.units_of(format_name)[0]
         named = self.formats is not None  # asked for by name, even what is slow is timed
-        return [(first, units.why_not(format_name, first) if named else units.why_not_by_default(format_name))]
+        return [(first, units.why_not(format_name, first) if named else units.why_not_by_default(format_name, first))]
 
 
 @contextmanager
@@ -184,16 +184,17 @@ def export_tasks(entry: Export, asked: Asked, method: Method, picture: Path) -> 
         format=entry.format_name,
         precision=entry.precision,
         point_slots=slots if isinstance(slots, int) else None,
-        weights=Weights(weights["name"], weights["sha256"], weights["trained"]),
+        weights=Weights(*(weights[field.name] for field in fields(Weights))),
         tools=entry.entry["tools"],
     )
     parity = Parity.of(entry.entry["parity"])
-    if entry.changed_files():  # the manifest says nothing of these
+    changed = entry.changed_files()
+    if changed:  # the manifest says nothing of these
         parity = replace(parity, passed=False, worst_psnr_db=None, worst_mask_iou=None)
     tasks = []
     for unit, why_not in asked.units_of(entry.format_name):
         for scope in asked.scopes:
-            needed = _stages_of(scope)
+            needed = stages_of(scope)
             # A phone runs one package at a time: what a picture costs there is for an app to measure.
             if not set(needed) <= set(stages) or (scope == PAIR and unit in iphone.UNITS):
                 continue
@@ -201,15 +202,11 @@ def export_tasks(entry: Export, asked: Asked, method: Method, picture: Path) -> 
             embeddings = tuple(shapes.get("image_embeddings", ()))
             job = _job(subject, scope, unit, "", paths, embeddings, method, picture)
             sizes = {path: artifacts.size_bytes(path) for path in paths.values()}  # both stages may be in one file
-            digest = None if scope == PAIR else _sha256(paths[scope])
+            digest = None
+            if scope != PAIR:  # of what is timed, whatever the manifest says
+                digest = artifacts.sha256(paths[scope]) if changed else stages[scope]["sha256"]
             tasks.append(Task(subject, job, why_not, digest, sum(sizes.values()), parity))
     return tasks
-
-
-@functools.cache
-def _sha256(path: Path) -> str:
-    """Of what is timed, whatever the manifest says."""
-    return artifacts.sha256(path)
 
 
 def torch_tasks(
@@ -218,7 +215,6 @@ def torch_tasks(
     """The model that exports come from, in every mode; its weights are written to ``checkpoint``."""
     torch.save(reference.model.state_dict(), checkpoint)
     stages = split(reference.model)
-    weights = Weights(reference.weights.name, reference.weights.sha256, reference.weights.trained)
     tasks = []
     for unit, why_not in asked.units_of(pytorch.NAME):
         for mode in pytorch.modes_on(unit) if asked.precision is None else pytorch.MODES:
@@ -231,12 +227,13 @@ def torch_tasks(
                 format=pytorch.NAME,
                 precision=mode,
                 point_slots=None,
-                weights=weights,
+                weights=reference.weights,
             )
+            sizes = {stage.name: _tensor_bytes(stage, mode) for stage in stages}
             for scope in asked.scopes:
                 paths = dict.fromkeys(STAGE_NAMES, checkpoint)
                 job = _job(subject, scope, unit, mode, paths, stages.encoder.outputs[0].shape, method, picture)
-                size = sum(_tensor_bytes(stages[name], mode) for name in _stages_of(scope))
+                size = sum(sizes[name] for name in stages_of(scope))
                 tasks.append(Task(subject, job, why_not or pytorch.why_not(mode, unit), None, size))
     return tasks
 
@@ -244,10 +241,6 @@ def torch_tasks(
 def _tensor_bytes(stage: Stage, mode: str) -> int:
     timed = stage if mode == pytorch.EAGER else pytorch.in_half(stage)
     return sum(tensor.nbytes for tensor in timed.module.state_dict().values())
-
-
-def _stages_of(scope: str) -> tuple[str, ...]:
-    return STAGE_NAMES if scope == PAIR else (scope,)
 
 
 def _job(

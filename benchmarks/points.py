@@ -13,7 +13,7 @@ from typing import Any
 
 from filelock import FileLock
 
-from lightsam.errors import LightSamError, UsageError
+from lightsam.errors import UsageError, in_words
 from lightsam.files import ensure_writable
 from lightsam.models import find_model
 from lightsam_exporters import FORMATS, artifacts, manifest
@@ -178,11 +178,8 @@ def do(sweep: Sweep, point: Point) -> Done:
     found: dict[str, Any] = {}
     try:
         status, message, found = {EXPORT: _export, PARITY: _judge, BENCHMARK: _benchmark}[sweep.work](sweep, point)
-    except LightSamError as error:
-        status, message = FAILED, " ".join(str(error).split())
-    # A library's own error at one point must not end the others.
-    except Exception as error:
-        status, message = FAILED, f"{type(error).__name__}: {' '.join(str(error).split())}"
+    except Exception as error:  # also a library's own: at one point it must not end the others
+        status, message = FAILED, in_words(error)
     return Done(point.key, sweep.work, sweep.digest, status, message, round(time.monotonic() - began, 1), found)
 
 

@@ -9,9 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from lightsam.checkpoints import Weights
 from lightsam.errors import ContractError
-from lightsam.files import replacing
+from lightsam.files import write_text
 from lightsam.models import MODELS
+from lightsam_exporters.residency import Share
 
 from .summary import Summary
 from .timing import Method
@@ -49,16 +51,6 @@ class Machine:
     """The system's load average over 1, 5 and 15 minutes when the run began; empty where there is none."""
     load_after: tuple[float, ...]
     """When it ended."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What the numbers of the model are."""
-
-    name: str
-    sha256: str
-    trained: bool
-    """False for seeded weights: as fast as trained ones, and useless for masks."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +93,7 @@ class Subject:
     point_slots: int | None
     """Prompt slots of a decoder with static shapes, which takes one prompt a call; None for a dynamic one."""
     weights: Weights
+    """Untrained ones are as fast as trained ones, and useless for masks."""
     tools: dict[str, str] = field(default_factory=dict)
     """Versions of the packages that made the files."""
 
@@ -113,7 +106,7 @@ class Subject:
     def name(self) -> str:
         """The model, with its size where that is not its own."""
         card = MODELS.get(self.model)
-        native = card is None or self.image_size == card.image_sizes[0]
+        native = card is None or self.image_size == card.native_size
         return self.model if native else f"{self.model} {self.image_size}"
 
     @property
@@ -133,16 +126,6 @@ class Unit:
     """Name and version."""
     threads: int | None
     """On the CPU; None for a runtime that cannot be told."""
-
-
-@dataclass(frozen=True)
-class Residency:
-    """What one device does of a file."""
-
-    device: str
-    operations: int
-    cost: float
-    """Share of the whole: as Core ML estimates it, or of the time that ONNX Runtime measured."""
 
 
 @dataclass(frozen=True)
@@ -189,7 +172,7 @@ class Result:
     """Of the stage's file, of both for a pair; of the tensors for PyTorch."""
     parity: Parity | None = None
     """None for PyTorch in float32 on the CPU, which is what the others are compared with."""
-    residency: tuple[Residency, ...] = ()
+    residency: tuple[Share, ...] = ()
     """Share of each device, where the runtime tells: Core ML on macOS, ONNX Runtime on other units than the CPU."""
     rounds: tuple[Round, ...] = ()
     summaries: dict[str, Summary] = field(default_factory=dict)
@@ -231,8 +214,7 @@ def write(record: Record, path: Path) -> None:
     Raises:
         WriteError: if the system refuses.
     """
-    with replacing(path) as temporary:
-        temporary.write_text(json.dumps(as_json(record), indent=1, allow_nan=False) + "\n")
+    write_text(path, json.dumps(as_json(record), indent=1, allow_nan=False) + "\n")
 
 
 def as_json(record: Record) -> dict[str, Any]:
@@ -318,15 +300,14 @@ def _result(entry: Mapping[str, Any]) -> Result:
             "subject": Subject(**subject),
             "unit": Unit(**entry["unit"]),
             "parity": None if entry["parity"] is None else Parity(**entry["parity"]),
-            "residency": tuple(Residency(**share) for share in entry["residency"]),
-            "rounds": tuple(round_of(one) for one in entry["rounds"]),
+            "residency": tuple(Share(**share) for share in entry["residency"]),
+            "rounds": tuple(_round(one) for one in entry["rounds"]),
             "summaries": {name: Summary(**_tuples(one)) for name, one in entry["summaries"].items()},
         }
     )
 
 
-def round_of(entry: Mapping[str, Any]) -> Round:
-    """A round from its JSON, as a worker writes it."""
+def _round(entry: Mapping[str, Any]) -> Round:
     return Round(**{**entry, "ms": _tuples(entry["ms"]), "warmup_ms": _tuples(entry["warmup_ms"])})
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 from statistics import fmean
 
 from lightsam.errors import UsageError
-from lightsam.files import replacing
+from lightsam.files import write_text
 from lightsam.models import MODELS
 from lightsam.models.card import IPHONE_12, M1_PRO, ONE_GPU
 
@@ -192,7 +192,7 @@ def _published(stages: Sequence[tuple[Record, Result]], several: bool) -> Table:
 
 def _published_ms(result: Result, device: str) -> float | str | None:
     card = MODELS.get(result.subject.model)
-    if card is None or result.subject.image_size != card.image_sizes[0]:
+    if card is None or result.subject.image_size != card.native_size:
         return None
     return card.published.latency_ms(result.scope, device)
 
@@ -265,5 +265,4 @@ def write_report(records: Sequence[Record], path: Path) -> None:
         content = as_html(records)
     else:
         content = markdown(records)
-    with replacing(path) as temporary:
-        temporary.write_text(content)
+    write_text(path, content)

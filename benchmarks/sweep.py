@@ -17,13 +17,13 @@ from typing import Any
 from filelock import FileLock, Timeout
 
 from lightsam.errors import ContractError, FormatUnavailableError, UsageError
-from lightsam.files import WriteError, ensure_writable, reason, replacing
+from lightsam.files import WriteError, ensure_writable, reason, write_text
 
 from .points import BENCHMARK, Done, Point, Sweep, do
 from .record import FAILED, OK
 
-PATIENCE = "20s"
-"""For a scheduler to answer."""
+PATIENCE = 20.0
+"""Seconds for a scheduler and its workers to answer."""
 _OTHER = "choose another --output"
 
 
@@ -97,8 +97,7 @@ def _known(results: Path, sweep: Sweep) -> dict[str, Done]:
     if unfinished and not known:
         raise ContractError(f"{results} is no result of a sweep: {_OTHER}")
     if unfinished:
-        with replacing(results) as temporary:
-            temporary.write_text(f"{whole}\n")
+        write_text(results, f"{whole}\n")
     return known
 
 
@@ -142,21 +141,30 @@ def _by_dask(sweep: Sweep, points: list[Point], spread: Spread) -> Iterator[Done
         except (OSError, ValueError) as error:
             raise UsageError(f"no Dask scheduler answers at {address}: {error}") from error
         with client:
+            try:
+                client.wait_for_workers(1, timeout=PATIENCE)
+            except TimeoutError as error:
+                raise UsageError(f"the Dask scheduler at {address} has no workers: start one") from error
             if any(threads > 1 for threads in client.nthreads().values()):
                 raise UsageError("points at once in one process disturb one another: start workers with --nthreads 1")
-            client.run_on_scheduler(_give_up_at_once)
-            futures: dict[Any, Point] = {client.submit(do, sweep, point, pure=False): point for point in points}
-            for future in as_completed(futures):
-                point = futures[future]
-                if future.status == "finished":
-                    yield future.result()
-                else:
-                    yield _died(sweep, point, f"its worker died, or the scheduler: {future.status}")
+            # A point that kills its worker is not given to the next one; the scheduler may be others' too.
+            before = client.run_on_scheduler(_allow_failures, allowed=0)
+            try:
+                futures: dict[Any, Point] = {client.submit(do, sweep, point, pure=False): point for point in points}
+                for future in as_completed(futures):
+                    point = futures[future]
+                    if future.status == "finished":
+                        yield future.result()
+                    else:
+                        yield _died(sweep, point, f"its worker died, or the scheduler: {future.status}")
+            finally:
+                client.run_on_scheduler(_allow_failures, allowed=before)
 
 
-def _give_up_at_once(dask_scheduler: Any) -> None:
-    """A point that kills its worker is not given to the next one."""
-    dask_scheduler.allowed_failures = 0
+def _allow_failures(dask_scheduler: Any, allowed: int) -> int:
+    before: int = dask_scheduler.allowed_failures
+    dask_scheduler.allowed_failures = allowed
+    return before
 
 
 @contextmanager

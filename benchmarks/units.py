@@ -4,7 +4,7 @@ import ctypes.util
 import platform
 
 import lightsam_exporters
-from lightsam.errors import FormatUnavailableError, UsageError
+from lightsam.errors import FormatUnavailableError
 from lightsam_exporters import FORMATS, coreml, find_format, onnx
 from lightsam_exporters.base import RunOptions
 from lightsam_exporters.noise import import_quietly
@@ -55,18 +55,17 @@ def why_not(format_name: str, unit: str) -> str:
     return ""
 
 
+def why_not_by_default(format_name: str, unit: str) -> str:
+    """Why a format is not timed on a unit unless it is asked for by name, in a sentence; empty if it is."""
+    if format_name == "coreai" and platform.system() != "Darwin":
+        return "Apple's runtime for Linux takes many seconds a call: time it by --format coreai"
+    return why_not(format_name, unit)
+
+
 def default_units(format_name: str) -> tuple[str, ...]:
     """What is timed unless something is asked for: all that is here, but what needs a cable or minutes a call."""
-    if format_name == "coreai" and platform.system() != "Darwin":
-        return ()
-    return tuple(unit for unit in units_of(format_name) if unit not in iphone.UNITS and not why_not(format_name, unit))
-
-
-def why_not_by_default(format_name: str) -> str:
-    """Why `default_units` is empty, in a sentence."""
-    if format_name == "coreai":
-        return "Apple's runtime for Linux takes many seconds a call: time it by --format coreai"
-    return why_not(format_name, units_of(format_name)[0])
+    units = (unit for unit in units_of(format_name) if unit not in iphone.UNITS)
+    return tuple(unit for unit in units if not why_not_by_default(format_name, unit))
 
 
 def run_options(format_name: str, unit: str, threads: int) -> RunOptions:
@@ -77,15 +76,7 @@ def run_options(format_name: str, unit: str, threads: int) -> RunOptions:
 
 
 def import_runtime(format_name: str) -> None:
-    """Bring in a runtime's library, so that loading a file is not timed with it.
-
-    Raises:
-        FormatUnavailableError: if it is not installed.
-    """
-    if format_name not in RUNTIMES:
-        raise UsageError(f"there is no format {format_name!r}; choose from: {', '.join(TIMED)}")
-    if format_name != pytorch.NAME:
-        find_format(format_name)
+    """Bring in a runtime's library, so that loading a file is not timed with it."""
     import_quietly(RUNTIMES[format_name])
 
 

@@ -8,7 +8,7 @@ import pickle
 import resource
 import sys
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -17,17 +17,17 @@ import numpy as np
 import psutil
 import torch
 
-from lightsam.errors import LightSamError
+from lightsam.errors import in_words
 from lightsam.predictor import Encoding, Predictor
 from lightsam.prompts import Prompt, encode_prompts
 from lightsam.stages import STAGE_NAMES
 from lightsam.transforms import open_picture, to_model_input
-from lightsam_exporters import artifacts, find_format, onnx
+from lightsam_exporters import artifacts, coreml, find_format, onnx
 from lightsam_exporters.base import Started
 from lightsam_exporters.residency import Share, onnx_residency, residency
 
 from . import iphone, pytorch, units
-from .record import CALL, FAILED, FIRST_MASK, OK, PAIR, PROMPTS, Parity, Residency, Round, Unit
+from .record import CALL, FAILED, FIRST_MASK, OK, PAIR, PROMPTS, Parity, Round, Unit
 from .timing import Method, time_calls, time_once
 
 
@@ -65,18 +65,17 @@ class Finding:
     round: Round | None = None
     parity: Parity | None = None
     """Of PyTorch in another way than the reference's; None for files, whose manifest has it."""
-    residency: tuple[Residency, ...] = field(default=())
+    residency: tuple[Share, ...] = ()
 
 
 def work(job: Job) -> Finding:
     """Measure; what the runtime refuses in words is a finding, too."""
     unit = Unit(job.unit, "", "", job.threads)
     try:
-        torch.set_num_threads(job.threads)
-        units.import_runtime(job.format)
+        _prepare(job)
         if job.unit in iphone.UNITS:
             measured, runtime, shares = iphone.measure(job.files[job.scope], job.unit, inputs_of(job), job.method)
-            return Finding(OK, Unit(job.unit, job.unit, runtime, None), "", measured, None, _as_recorded(shares))
+            return Finding(OK, Unit(job.unit, job.unit, runtime, None), "", measured, None, tuple(shares))
         return _measure(job)
     # A runtime raises what it likes: CUDA out of memory, a status of ONNX Runtime's own.
     except Exception as error:
@@ -85,10 +84,20 @@ def work(job: Job) -> Finding:
 
 def _in_words(error: Exception, job: Job) -> str:
     """What went wrong in one line, with files named without the folders that they lie in."""
-    words = " ".join(str(error).split())
+    words = in_words(error)
     for path in job.files.values():
         words = words.replace(str(path), path.name)
-    return words if isinstance(error, LightSamError) else f"{type(error).__name__}: {words}"
+    return words
+
+
+def stages_of(scope: str) -> tuple[str, ...]:
+    """Names of the stages that are needed to time a scope."""
+    return STAGE_NAMES if scope == PAIR else (scope,)
+
+
+def _prepare(job: Job) -> None:
+    torch.set_num_threads(job.threads)
+    units.import_runtime(job.format)
 
 
 def ready(job: Job) -> dict[str, Callable[[], Any]]:
@@ -97,9 +106,8 @@ def ready(job: Job) -> dict[str, Callable[[], Any]]:
     Raises:
         LightSamError: if the runtime refuses.
     """
-    torch.set_num_threads(job.threads)
-    units.import_runtime(job.format)
-    calls = _calls(job, _load_all(job, STAGE_NAMES if job.scope == PAIR else (job.scope,)))
+    _prepare(job)
+    calls = _calls(job, _load_all(job))
     next(iter(calls.values()))()
     return calls
 
@@ -121,19 +129,18 @@ def taps(job: Job, count: int) -> list[Prompt]:
 
 
 def _measure(job: Job) -> Finding:
-    wanted = STAGE_NAMES if job.scope == PAIR else (job.scope,)
-    evicted = _evict({job.files[name] for name in wanted})
+    evicted = _evict({job.files[name] for name in stages_of(job.scope)})
     before = psutil.Process().memory_info().rss
-    load_cold_ms, loaded = time_once(partial(_load_all, job, wanted))
+    load_cold_ms, loaded = time_once(partial(_load_all, job))
     calls = _calls(job, loaded)
     first_call_ms, _ = time_once(next(iter(calls.values())))
     samples = {name: time_calls(call, job.method) for name, call in calls.items()}
     peak, device_memory = _peak_memory(), _device_memory(job)
-    (stage, one), *_ = loaded.items()
+    one = next(iter(loaded.values()))
     threads = job.threads if job.format in units.THREADED else None
     actual = Unit(job.unit, one.unit, one.runtime, threads)
     del calls, loaded, one
-    load_warm_ms, _ = time_once(partial(_load_all, job, wanted))
+    load_warm_ms, _ = time_once(partial(_load_all, job))
     measured = Round(
         load_cold_ms=load_cold_ms,
         evicted=evicted,
@@ -147,10 +154,10 @@ def _measure(job: Job) -> Finding:
         complete=all(one.complete for one in samples.values()),
     )
     found = Finding(OK, actual, "", measured)
+    if not job.first:
+        return found
     try:
-        return (
-            replace(found, residency=_as_recorded(_residency(job, stage)), parity=_parity(job)) if job.first else found
-        )
+        return replace(found, residency=tuple(_residency(job)), parity=_parity(job))
     except Exception as error:  # what was measured is none the worse
         return replace(found, message=_in_words(error, job))
 
@@ -163,8 +170,8 @@ def _parity(job: Job) -> Parity | None:
     return Parity.of(report.as_dict())
 
 
-def _load_all(job: Job, stages: tuple[str, ...]) -> dict[str, Started]:
-    return {stage: load(job, stage) for stage in stages}
+def _load_all(job: Job) -> dict[str, Started]:
+    return {stage: load(job, stage) for stage in stages_of(job.scope)}
 
 
 def load(job: Job, stage: str) -> Started:
@@ -201,19 +208,15 @@ def _calls(job: Job, loaded: Mapping[str, Started]) -> dict[str, Callable[[], An
     return {FIRST_MASK: first_mask, **{name: partial(answer, taps(job, k)) for name, k in PROMPTS.items()}}
 
 
-def _residency(job: Job, stage: str) -> list[Share]:
+def _residency(job: Job) -> list[Share]:
     if job.scope == PAIR:
         return []
-    if job.format == "coreml":
-        return residency(job.files[stage], job.unit)
+    if job.format == coreml.NAME:
+        return residency(job.files[job.scope], job.unit)
     if job.format == onnx.NAME and job.unit != onnx.UNITS[0]:
         how = units.run_options(job.format, job.unit, job.threads)
-        return onnx_residency(job.files[stage], inputs_of(job), how)
+        return onnx_residency(job.files[job.scope], inputs_of(job), how)
     return []
-
-
-def _as_recorded(shares: list[Share]) -> tuple[Residency, ...]:
-    return tuple(Residency(**asdict(share)) for share in shares)
 
 
 def _evict(paths: Iterable[Path]) -> bool:

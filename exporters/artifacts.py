@@ -20,7 +20,7 @@ _PREVIOUS = ".previous-"
 
 def model_folder(output: Path, card: ModelCard, image_size: int) -> Path:
     """Folder of a model's artifacts; a size that is not the model's own has one of its own."""
-    native = image_size == card.image_sizes[0]
+    native = image_size == card.native_size
     return output / (card.name if native else f"{card.name}-{image_size}")
 
 

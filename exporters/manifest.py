@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from lightsam.errors import ContractError
-from lightsam.files import replacing
+from lightsam.files import write_text
 from lightsam.stages import CONTRACT_VERSION, Stage, Stages, TensorSpec
 
 from .artifacts import sha256, size_bytes
@@ -102,8 +102,7 @@ def add(
         },
         "parity": report.as_dict(),
     }
-    with replacing(folder / FILE_NAME) as path:
-        path.write_text(json.dumps(manifest, indent=2, allow_nan=False) + "\n")
+    write_text(folder / FILE_NAME, json.dumps(manifest, indent=2, allow_nan=False) + "\n")
 
 
 def _interface(stage: Stage) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from xml.etree import ElementTree as ET
 
 from lightsam import __version__
 from lightsam.errors import UsageError
-from lightsam.files import replacing
+from lightsam.files import write_text
 
 from .bisect import Bisection
 from .illustrate import Illustration
@@ -62,9 +62,7 @@ def write_report(path: Path, judged: Sequence[Judged]) -> None:
         WriteError: if the system refuses.
     """
     check_suffix(path)
-    text = _WRITERS[path.suffix](judged)
-    with replacing(path) as temporary:
-        temporary.write_text(text)
+    write_text(path, _WRITERS[path.suffix](judged))
 
 
 def _as_json(judged: Sequence[Judged]) -> str:

@@ -1,7 +1,5 @@
 """``lightsam benchmark`` and ``lightsam sweep``: what things cost."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -62,10 +60,7 @@ def _names(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(part.strip() for part in text.split(","))
 
 
-@app.command(
-    name=_RUN,
-    epilog=_EPILOG,
-)
+@app.command(name=_RUN, epilog=_EPILOG)
 def run(
     folders: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help="Models' folders, each with its manifest.json.")
@@ -120,6 +115,7 @@ def _run(folders: list[Path], asked: "Asked", method: "Method", output: Path | N
     import datetime
 
     from lightsam.errors import ArtifactExistsError, BenchmarkError
+    from lightsam.files import ensure_writable
     from lightsam_benchmarks import record, report
     from lightsam_benchmarks.plan import planned
     from lightsam_benchmarks.run import benchmark
@@ -131,12 +127,10 @@ def _run(folders: list[Path], asked: "Asked", method: "Method", output: Path | N
     _check_json(output)
     if output.exists() and not overwrite:
         raise ArtifactExistsError(f"{output} is there already: choose another --output, or say --overwrite")
-    with (
-        planned(folders, asked, method, References(DownloadBar())) as (tasks, refused),
-        _writable(output.parent),
-        progress(len(tasks) * method.rounds) as begin,
-    ):
-        measured = benchmark(tasks, method, refused, begin)
+    with planned(folders, asked, method, References(DownloadBar())) as (tasks, refused):
+        ensure_writable(output.parent)  # before anything takes time
+        with progress(len(tasks) * method.rounds) as begin:
+            measured = benchmark(tasks, method, refused, begin)
     record.write(measured, output)
     print_tables(report.tables([measured]), report.notes(measured), report.sources([measured]))
     written = [output, *_page([measured], output.with_suffix(".html"))]
@@ -144,15 +138,6 @@ def _run(folders: list[Path], asked: "Asked", method: "Method", output: Path | N
     broken = [one for one in measured.results if one.status not in (record.OK, record.UNAVAILABLE)]
     if broken:
         raise BenchmarkError(f"{len(broken)} of {len(measured.results)} measurements failed, see the table")
-
-
-@contextmanager
-def _writable(folder: Path) -> Iterator[None]:
-    """Try the folder before anything takes time."""
-    from lightsam.files import ensure_writable
-
-    ensure_writable(folder)
-    yield
 
 
 def _page(records: list[Any], path: Path) -> list[Path]:

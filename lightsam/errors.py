@@ -72,3 +72,9 @@ class ParityError(LightSamError, RuntimeError):
 
 class BenchmarkError(LightSamError, RuntimeError):
     """What should have been timed was not, became slower, or a point of a sweep failed."""
+
+
+def in_words(error: BaseException) -> str:
+    """What went wrong in one line; of an error that is not lightsam's own with its type, which often says more."""
+    words = " ".join(str(error).split())
+    return words if isinstance(error, LightSamError) else f"{type(error).__name__}: {words}"

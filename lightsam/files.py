@@ -49,3 +49,13 @@ def replacing(path: Path) -> Iterator[Path]:
         raise WriteError(f"cannot write {path}: {reason(error)}") from error
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def write_text(path: Path, text: str) -> None:
+    """Replace a file by a text, wholly or not at all.
+
+    Raises:
+        WriteError: if the system refuses; ``path`` is then as it was.
+    """
+    with replacing(path) as temporary:
+        temporary.write_text(text)

@@ -328,9 +328,11 @@ def print_changes(changes: "list[Change]", differing: list[str], margin: float) 
 
 def print_sweep(results: "list[Done]") -> None:
     """What became of every point."""
+    from lightsam_benchmarks.record import OK
+
     table = Table("point", "work", "", "seconds", "why")
     for done in results:
-        colour = "green" if done.status == "ok" else "red"
+        colour = "green" if done.status == OK else "red"
         status = f"[{colour}]{done.status}[/{colour}]"
         table.add_row(done.key, done.work, status, f"{done.seconds:.1f}", escape(done.message))
     out.print(table)

@@ -328,7 +328,7 @@ def test_what_is_found_out_beside_the_time_may_fail(artifacts, monkeypatch):
 def test_a_runtimes_own_error_is_a_result_without_folders(artifacts, monkeypatch):
     (task,) = tasks_of(artifacts, "onnx")
 
-    def broken(job, stages):
+    def broken(job):
         raise RuntimeError(f"{job.files['encoder']}: out of memory")
 
     monkeypatch.setattr(worker, "_load_all", broken)
@@ -443,6 +443,11 @@ def test_litert_on_another_accelerator_answers_the_same(artifacts, monkeypatch):
         assert abs(array - expected[name]).max() < 1e-3
     with pytest.raises(UsageError, match="no unit 'NPU'"):
         tflite.start(path, "decoder", RunOptions(unit="NPU"))
+
+
+def test_every_runtime_is_imported_before_its_clock_runs():
+    assert set(units.RUNTIMES) == set(units.TIMED)
+    assert set(units.THREADED) <= set(units.TIMED)
 
 
 def test_every_unit_that_is_not_here_says_why():

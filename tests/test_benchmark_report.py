@@ -13,9 +13,10 @@ from lightsam.errors import FormatUnavailableError, UsageError
 from lightsam.models.card import IPHONE_12, M1_PRO
 from lightsam_benchmarks import plots, record
 from lightsam_benchmarks.compare import BROKEN, LEFT_OUT, SAME, SLOWER, compare, differing
-from lightsam_benchmarks.record import CRASHED, OK, PAIR, Residency
+from lightsam_benchmarks.record import CRASHED, OK, PAIR
 from lightsam_benchmarks.report import markdown, milliseconds, notes, parity, tables
 from lightsam_benchmarks.summary import Summary
+from lightsam_exporters.residency import Share
 
 ROOT = Path(__file__).parent.parent
 RECORDS = sorted((ROOT / "benchmarks" / "records").glob("*.json"))
@@ -195,7 +196,7 @@ def test_what_ran_elsewhere_and_where_it_ran_is_shown(ours):
     fallen = replace(
         result,
         unit=replace(result.unit, requested="CUDA", actual="CPU"),
-        residency=(Residency("CUDA", 10, 0.75), Residency("CPU", 3, 0.25)),
+        residency=(Share("CUDA", 10, 0.75), Share("CPU", 3, 0.25)),
     )
     (table, *_) = tables([replace(ours, results=(fallen,))])
     assert "CUDA (ran on CPU): 75% CUDA, 25% CPU" in table.rows[0]
@@ -264,6 +265,15 @@ def test_a_record_is_as_fast_as_itself(ours):
     assert {change.verdict for change in changes} == {SAME}
     assert not any(change.is_past(0) for change in changes)
     assert differing(ours, ours) == []
+
+
+def test_the_run_after_the_records_agrees_as_the_readme_says(ours):
+    """The same command again, the stages alone: of twenty medians one may be beyond the intervals of both."""
+    again = record.read(RECORDS[0].parent / "again" / RECORDS[0].name)
+    verdicts = [change.verdict for change in compare(ours, again) if change.name]
+    counts = f"(of the {len(verdicts)} stages above, {verdicts.count(SAME)} did"
+    assert counts in (ROOT / "README.md").read_text()
+    assert verdicts.count(SAME) / len(verdicts) >= 0.95
 
 
 def test_what_no_longer_runs_fails_and_what_was_left_out_is_listed(ours):

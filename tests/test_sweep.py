@@ -181,7 +181,7 @@ def test_results_of_something_else_are_not_added_to(tmp_path, content, message):
 
 def test_a_scheduler_that_does_not_answer(tmp_path, monkeypatch):
     sweep = Sweep("export", (Point(tiny.NAME, "onnx", "float32", tiny.SIZE),))
-    monkeypatch.setattr(sweeping, "PATIENCE", "1s")
+    monkeypatch.setattr(sweeping, "PATIENCE", 1.0)
     with pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         run_sweep(sweep, tmp_path / "results.jsonl", Spread(scheduler="tcp://127.0.0.1:9"))
     with pytest.raises(UsageError, match="no Dask scheduler answers"):
@@ -190,6 +190,17 @@ def test_a_scheduler_that_does_not_answer(tmp_path, monkeypatch):
         Spread(0)
     with pytest.raises(UsageError, match=r"must end in \.jsonl"):
         run_sweep(sweep, tmp_path / "results.csv", Spread())
+
+
+def test_a_scheduler_without_workers_is_told(tmp_path, monkeypatch):
+    from distributed import LocalCluster
+
+    monkeypatch.setattr(sweeping, "PATIENCE", 1.0)
+    sweep = Sweep("export", (Point(tiny.NAME, "onnx", "float32", tiny.SIZE),))
+    with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+        spread = Spread(scheduler=cluster.scheduler_address)
+        with pytest.raises(UsageError, match="has no workers"):
+            run_sweep(sweep, tmp_path / "results.jsonl", spread)
 
 
 def test_what_is_exported_already_is_done(exports_of):

@@ -80,6 +80,11 @@ class ModelCard:
     commercial_use: bool = True
     """Whether the licence allows it."""
 
+    @property
+    def native_size(self) -> int:
+        """The size that it was trained at."""
+        return self.image_sizes[0]
+
     def resolve_image_size(self, image_size: int | None) -> int:
         """The model's own size for None.
 
@@ -87,7 +92,7 @@ class ModelCard:
             UsageError: for a size that the architecture does not allow.
         """
         if image_size is None:
-            return self.image_sizes[0]
+            return self.native_size
         if image_size not in self.image_sizes:
             allowed = ", ".join(map(str, self.image_sizes))
             raise UsageError(f"{self.name} does not run at image size {image_size}; it runs at {allowed}")
