@@ -32,6 +32,12 @@ def test_encodes_once_and_answers_many_prompts(tiny_stages, coffee):
         np.testing.assert_allclose(alone.low_res_masks, batched.low_res_masks, atol=1e-5)
 
 
+@pytest.mark.parametrize("point_slots", [None, 8])
+def test_no_prompts_have_no_answers(tiny_stages, coffee, point_slots):
+    predictor = Predictor(tiny_stages.encoder.run, tiny_stages.decoder.run, 128, point_slots)
+    assert predictor.predict_batch(predictor.encode(np.asarray(coffee)), []) == []
+
+
 def test_a_lone_point_gets_three_masks_and_a_box_one(tiny_predictor, coffee):
     encoding = tiny_predictor.encode(coffee)
     point, box = Prompt(points=[(300, 150)]), Prompt(box=(100, 100, 300, 300))
