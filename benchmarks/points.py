@@ -227,7 +227,7 @@ def _there(sweep: Sweep, point: Point) -> Export:
         request = ExportRequest(
             model=point.model,
             format_name=point.format,
-            options=ExportOptions(precision=point.precision),  # checked there
+            options=ExportOptions(precision=point.precision),  # type: ignore[arg-type]  # checked there
             output=sweep.output,
             weights=sweep.weights,
             image_size=point.image_size,

@@ -147,13 +147,14 @@ def export(
             model=model,
             format_name=name,
             options=ExportOptions(
-                precision=precision or default_precision(name),  # checked there, as the layout and image_input are
+                # ExportOptions checks these words.
+                precision=precision or default_precision(name),  # type: ignore[arg-type]
                 point_slots=point_slots,
                 minimum_deployment_target=minimum_deployment_target,
-                image_input=image_input,
+                image_input=image_input,  # type: ignore[arg-type]
                 opset=opset,
                 with_masks=with_masks,
-                image_layout=image_layout,
+                image_layout=image_layout,  # type: ignore[arg-type]
             ),
             output=output,
             stages=STAGE_NAMES if stage is None else (stage,),
