@@ -117,7 +117,8 @@ def planned(
         for number, folder in enumerate(folders):
             there = exports(folder)
             if asked.wants(pytorch.NAME) and asked.units_of(pytorch.NAME) and there:
-                reference, _ = made_from(there[0], references, asked.weights)  # all of a folder are of one model
+                _check_one_set_of_weights(folder, there, asked)
+                reference, _ = made_from(there[0], references, asked.weights)
                 model = manifest.read(folder)["model"]["model"]
                 tasks += torch_tasks(reference, model, Path(temporary) / f"{number}.pt", asked, method, picture)
             for name in set(asked.formats or ()) - {pytorch.NAME}:
@@ -131,6 +132,16 @@ def planned(
             reasons = "; ".join(dict.fromkeys(task.why_not for task in tasks)) or "no export is what was asked for"
             raise UsageError(f"there is nothing to be timed here: {reasons}")
         yield doable, [task for task in tasks if task.why_not]
+
+
+def _check_one_set_of_weights(folder: Path, there: Sequence[Export], asked: Asked) -> None:
+    """PyTorch is timed once a folder, with the weights of its exports: they must have the same."""
+    names = {entry.entry["weights"]["sha256"]: entry.entry["weights"]["name"] for entry in there}
+    if len(names) > 1:
+        raise UsageError(
+            f"{folder} holds exports of different weights ({', '.join(names.values())}), and PyTorch is timed with one "
+            f"set a folder: keep them in folders of their own, or leave {pytorch.NAME} out of --format"
+        )
 
 
 def _refuse_twins(tasks: Sequence[Task]) -> None:

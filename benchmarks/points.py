@@ -8,15 +8,18 @@ import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from filelock import FileLock
 
-from lightsam.errors import UsageError, in_words
+from lightsam import __version__
+from lightsam.errors import ArtifactExistsError, UsageError, in_words
 from lightsam.files import ensure_writable
 from lightsam.models import find_model
-from lightsam_exporters import FORMATS, artifacts, manifest
+from lightsam.stages import STAGE_NAMES
+from lightsam_exporters import FORMATS, artifacts, find_format, manifest
 from lightsam_exporters.base import PRECISIONS, ExportOptions
 from lightsam_exporters.judging import Questions, rejudge
 from lightsam_exporters.loading import Export, find_export
@@ -67,17 +70,19 @@ class Sweep:
     units: tuple[str, ...] | None = None
     """Of ``benchmark``; None for all that a machine has."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """Of everything but the points: results of other settings must not be mixed."""
-        settings = replace(self, points=())
-        return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
+        """Of everything but the points: results of other settings, of another release or suite must not be mixed."""
+        asked = load_suite(self.suite).digest if self.work == PARITY else ""
+        facts = (__version__, asked, replace(self, points=()))
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Done:
     """One line of a sweep's results."""
 
+    LINE_BEGINS: ClassVar[str] = '{"key": "'
     key: str
     work: str
     sweep: str
@@ -216,18 +221,25 @@ def _benchmark(sweep: Sweep, point: Point) -> _Found:
 
 
 def _there(sweep: Sweep, point: Point) -> Export:
-    """The export of a point, made if it is not there."""
+    """The export of a point, made if it is not there.
+
+    Raises:
+        ArtifactExistsError: if what is there is another: of other weights, options, stages, or another release.
+    """
     ensure_writable(sweep.output)
     folder = _folder(sweep, point)
     # Other workers export the same model to other formats: an export refuses to share its folder, so wait.
     with FileLock(sweep.output / f".{folder.name}.lock"):
         name = artifacts.export_name(point.format, point.precision)
+        options = ExportOptions(precision=point.precision)  # type: ignore[arg-type]  # checked there
         if (folder / manifest.FILE_NAME).exists() and name in manifest.read(folder)["exports"]:
-            return find_export(folder, point.format, point.precision)
+            entry = find_export(folder, point.format, point.precision)
+            _check_same(entry, options, sweep, point)
+            return entry
         request = ExportRequest(
             model=point.model,
             format_name=point.format,
-            options=ExportOptions(precision=point.precision),  # type: ignore[arg-type]  # checked there
+            options=options,
             output=sweep.output,
             weights=sweep.weights,
             image_size=point.image_size,
@@ -235,6 +247,29 @@ def _there(sweep: Sweep, point: Point) -> Export:
         )
         export(request)
         return find_export(folder, point.format, point.precision)
+
+
+def _check_same(entry: Export, options: ExportOptions, sweep: Sweep, point: Point) -> None:
+    """Refuse to pass off another export for the one that the sweep would make."""
+    taken = [name for name in find_format(point.format).OPTIONS if name != "float32_operations"]  # that it finds itself
+    expected: dict[str, Any] = {
+        "weights": References().load(point.model, sweep.weights, point.image_size, sweep.accept_license).weights.sha256,
+        "options": options.recorded(taken),
+        "stages": sorted(STAGE_NAMES),
+        "lightsam": __version__,
+    }
+    found: dict[str, Any] = {
+        "weights": entry.entry["weights"]["sha256"],
+        "options": {name: value for name, value in entry.entry["options"].items() if name in expected["options"]},
+        "stages": sorted(entry.entry["files"]),
+        "lightsam": entry.entry["tools"]["lightsam"],
+    }
+    if found != expected:
+        differing = ", ".join(name for name in expected if found[name] != expected[name])
+        raise ArtifactExistsError(
+            f"{entry.folder}/{entry.name} is there and is another export than this sweep makes (its {differing}): "
+            "delete it, or give the sweep another output"
+        )
 
 
 def _folder(sweep: Sweep, point: Point) -> Path:

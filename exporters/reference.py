@@ -19,11 +19,6 @@ class Reference:
         self.model = model
         self._trials: dict[str, list[Trial]] = {}
 
-    @property
-    def size_bytes(self) -> int:
-        """Of all its weights."""
-        return sum(parameter.nbytes for parameter in self.model.parameters())
-
     def stages(self, options: ExportOptions) -> Stages:
         """The two stages, as the contract has them for these options."""
         return split(self.model, point_slots=options.point_slots, with_masks=options.with_masks)

@@ -161,7 +161,7 @@ class _Watching:
             print_bisection(found)
         hashes = {name: file["sha256"] for name, file in entry.entry["files"].items()}
         drawn, self._illustrations = tuple(self._illustrations), []
-        model = entry.folder.name
+        model = entry.folder.resolve().name  # of "." the name is empty
         return Judged(entry.name, model, report, hashes, entry.entry["tools"], regressions, bisections, drawn)
 
 

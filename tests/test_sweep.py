@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
@@ -163,6 +164,18 @@ def test_a_line_that_was_left_unfinished_is_dropped(tmp_path):
     assert len(lines_of(results)) == 1
 
 
+@pytest.mark.parametrize("characters", [1, 5, 40])
+def test_a_run_killed_in_its_first_line_goes_on(tmp_path, monkeypatch, own_processes, characters):
+    monkeypatch.setattr(sweeping, "do", dies)  # of a float32 point it says ok
+    point = Point(tiny.NAME, "onnx", "float32", tiny.SIZE)
+    sweep = Sweep("export", (point,))
+    results = tmp_path / "results.jsonl"
+    results.write_text(Done(point.key, "export", sweep.digest, "ok", "", 1.0).as_line()[:characters])
+    (done,) = run_sweep(sweep, results, Spread())
+    assert done.seconds == 0.1
+    assert len(lines_of(results)) == 1
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
@@ -210,6 +223,38 @@ def test_what_is_exported_already_is_done(exports_of):
     found = do(sweep, Point(tiny.NAME, "onnx", "float32", tiny.SIZE))
     assert (found.status, found.message) == ("ok", "")
     assert found.found["parity"]["passed"] is True
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda entry: entry["weights"].update(sha256="0" * 64), "weights"),
+        (lambda entry: entry["options"].update(opset=19), "options"),
+        (lambda entry: entry["files"].pop("decoder"), "stages"),
+        (lambda entry: entry["tools"].update(lightsam="0.0.1"), "lightsam"),
+    ],
+)
+def test_another_export_is_not_passed_off_for_the_sweeps(exports_of, tmp_path, change, what):
+    entry = exports_of("onnx", "float32")
+    folder = shutil.copytree(entry.folder, tmp_path / entry.folder.name)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest["exports"]["onnx-float32"])
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    sweep = Sweep("export", (), weights="seeded", output=tmp_path)
+    found = do(sweep, Point(tiny.NAME, "onnx", "float32", tiny.SIZE))
+    assert found.status == "failed"
+    assert f"is another export than this sweep makes (its {what})" in found.message
+    assert json.loads((folder / "manifest.json").read_text()) == manifest
+
+
+def test_results_of_another_suite_or_release_are_others(monkeypatch, tmp_path, coffee):
+    coffee.save(tmp_path / "one.png")
+    before = Sweep("parity", (), suite=str(tmp_path)).digest
+    coffee.rotate(90).save(tmp_path / "one.png")
+    after = Sweep("parity", (), suite=str(tmp_path)).digest
+    assert before != after
+    monkeypatch.setattr(points, "__version__", "0.0.1")
+    assert Sweep("parity", (), suite=str(tmp_path)).digest != after
 
 
 def test_a_librarys_own_error_is_a_result(monkeypatch, tmp_path):
