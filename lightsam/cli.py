@@ -172,7 +172,7 @@ def export(
         if outcome.folder is not None:
             out.print(f"written to {outcome.folder / outcome.request.name}; facts in {outcome.folder}/manifest.json")
         elif len(requests) > 1:
-            err.print(f"{outcome.request.name} failed: {outcome.error}", soft_wrap=True, markup=False)
+            err.print(f"{outcome.request.name} failed: {outcome.error}", soft_wrap=True)
 
     with progress(sum(request.steps for request in requests)) as begin:
         outcomes = export_each(requests, begin, References(DownloadBar()), show)

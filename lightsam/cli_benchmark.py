@@ -148,7 +148,7 @@ def _page(records: list[Any], path: Path) -> list[Path]:
     try:
         write_report(records, path)
     except FormatUnavailableError as error:
-        err.print(f"no page was written: {error}", soft_wrap=True, markup=False)
+        err.print(f"no page was written: {error}", soft_wrap=True)
         return []
     return [path]
 

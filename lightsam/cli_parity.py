@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from lightsam.cli_weights import examples
 from lightsam.terminal import DownloadBar, out, print_bisection, print_report, print_residency, progress
@@ -156,7 +157,7 @@ class _Watching:
 
         print_report(title, report, every=self._every)
         for line in regressions:
-            out.print(f"[red]WORSE[/red] {line}", soft_wrap=True)
+            out.print(Text("WORSE", "red"), line, soft_wrap=True)
         for found in bisections:
             print_bisection(found)
         hashes = {name: file["sha256"] for name, file in entry.entry["files"].items()}
