@@ -9,11 +9,11 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
 
-from lightsam.checkpoints import Weights
 from lightsam.documents import convert, read_json
 from lightsam.errors import ContractError
 from lightsam.files import write_text
 from lightsam.models import MODELS
+from lightsam.weights.checkpoints import Weights
 from lightsam_exporters.residency import Share
 
 from .summary import Summary
