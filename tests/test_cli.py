@@ -180,7 +180,7 @@ BAD = [
     ("predict photo.png --mask-input none.npy", 2, "none.npy cannot be read as the logits of an earlier answer"),
     ("predict photo.png --mask-input text.pt", 2, "text.pt cannot be read as the logits of an earlier answer"),
     ("predict photo.png --mask-input small.npy", 2, "a mask prompt is (32, 32) logits"),
-    ("predict photo.png --point 1,1 --output mask.xyz", 2, "mask.xyz does not end in the suffix of a picture"),
+    ("predict photo.png --point 1,1 --output mask.xyz", 2, "mask.xyz ends in .xyz, which is no picture's: give .png"),
     ("predict photo.png --point 1,1 --output photo.png/mask.png", 1, "cannot write to photo.png"),
     ("predict photo.png --point 1,1 --artifacts nowhere", 1, "nowhere has no manifest.json"),
 ]
