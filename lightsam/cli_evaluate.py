@@ -69,7 +69,9 @@ def run(
         ),
     ] = None,
     image_size: Annotated[int | None, typer.Option(help="Of models: side of the square input.")] = None,
-    format_name: Annotated[str | None, typer.Option("--format", help="Of folders: this format alone.")] = None,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help="Of folders: coreml, onnx, tflite, coreai, separated by commas.")
+    ] = None,
     precision: Annotated[str | None, typer.Option(help="Of folders: this precision alone.")] = None,
     annotator: Annotated[str, typer.Option(help="BSDS500: whose regions; a number from 1 on, or all.")] = "1",
     drop_empty: Annotated[
@@ -103,8 +105,8 @@ def run(
     if output.exists() and not overwrite:
         raise ArtifactExistsError(f"{output} is there already: choose another --output, or say --overwrite")
     loading = Loading(
-        tuple(weights or ()), image_size, format_name, precision, RunOptions(compute_units, numerics, threads=threads),
-        accept_license,
+        tuple(weights or ()), image_size, _names(format_name), precision,
+        RunOptions(compute_units, numerics, threads=threads), accept_license,
         DownloadBar(),
     )  # fmt: skip
     found, others = find(subjects, [] if vs is None else [vs], loading, asked)
@@ -122,6 +124,10 @@ def run(
         write_text(page, as_html([outcome.record], outcome.worst, data))
         written.append(page)
     out.print(f"written to {' and '.join(map(str, written))}", soft_wrap=True, markup=False)
+
+
+def _names(text: str | None) -> tuple[str, ...]:
+    return tuple(part.strip() for part in (text or "").split(",") if part.strip())
 
 
 def _evaluation(
@@ -145,8 +151,7 @@ def _evaluation(
     if len(given) != 1:
         raise UsageError("give the ground truth as one of --coco FILE.json, --masks DIR and --bsds DIR")
     ((kind, truth),) = given.items()
-    names = tuple(part.strip() for part in prompts.split(",") if part.strip())
-    return Evaluation(kind, truth, images, names, clicks, limit, seed, protocol, annotator, drop_empty)
+    return Evaluation(kind, truth, images, _names(prompts), clicks, limit, seed, protocol, annotator, drop_empty)
 
 
 @app.command(
@@ -162,11 +167,11 @@ def compare(
 ) -> None:
     """Say what became worse beyond noise; exit status 1 when it is by more than the margin."""
     from lightsam.errors import EvaluationError
-    from lightsam_benchmarks.quality import record, report
+    from lightsam_benchmarks.quality import report, storage
     from lightsam_benchmarks.quality.compare import compare as held
     from lightsam_benchmarks.quality.compare import differing
 
-    before, after = record.read(old), record.read(new)
+    before, after = storage.read(old), storage.read(new)
     found = held(before, after)
     print_tables(report.differences(found), [f"differs: {line}" for line in differing(before, after)], [])
     lost = [one for one in found if one.is_lost(margin)]
@@ -187,12 +192,12 @@ def report(
     ] = None,
 ) -> None:
     """Print the tables of records, and write them; the worst answers are on the page that a run writes."""
-    from lightsam_benchmarks.quality import record
+    from lightsam_benchmarks.quality import storage
     from lightsam_benchmarks.quality.report import check_suffix, notes, tables, write_report
 
     for path in output or ():
         check_suffix(path)
-    records = [one for path in runs for one in record.read_all(path)]
+    records = [one for path in runs for one in storage.read_all(path)]
     for one in records:
         print_tables(tables(one), notes(one), [])
     for path in output or ():

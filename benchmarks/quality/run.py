@@ -18,8 +18,9 @@ from .compare import bootstrap, within
 from .dataset import DataSet
 from .evaluation import BSDS, CLICKS, Evaluation
 from .journal import Journal, digest, opened
-from .record import Data, Difference, Evaluated, Object, Reached, Record, Result, SizeScore, write
+from .record import Data, Difference, Evaluated, Object, Reached, Record, Result, SizeScore
 from .scores import DIGITS, NOC_TARGETS, SIZES, clicks_to, size_of
+from .storage import write
 from .subjects import Candidate, Loaded
 from .worst import Case, Worst
 

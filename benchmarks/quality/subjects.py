@@ -12,9 +12,8 @@ from lightsam.errors import UsageError
 from lightsam.models import MODELS
 from lightsam.predictor import Predictor
 from lightsam.stages import STAGE_NAMES
-from lightsam_benchmarks import pytorch
+from lightsam_benchmarks import pytorch, subject
 from lightsam_benchmarks.record import Subject
-from lightsam_benchmarks.subject import of_export, of_model
 from lightsam_exporters import find_format
 from lightsam_exporters.artifacts import sha256
 from lightsam_exporters.base import RunOptions
@@ -63,8 +62,8 @@ class Loading:
     """Of models: a subject each; none means ``auto``."""
     image_size: int | None = None
     """Of models."""
-    format_name: str | None = None
-    """Of folders: this format alone."""
+    formats: Sequence[str] = ()
+    """Of models' folders: these formats alone; all when there is none."""
     precision: str | None = None
     how: RunOptions = RunOptions()  # noqa: RUF009  # it is frozen
     accept_license: bool = False
@@ -92,14 +91,23 @@ def find(
         raise UsageError(f"a subject is named twice: {', '.join(names)}")
     told = {key: one for group in _by_name(list(known.values())) for key, one in _told_apart(group).items()}
     found = list(told.values())
+    check_slots(found, evaluation)
+    return [told[one.name, one.origin] for one in mine], [told[one.name, one.origin] for one in theirs]
+
+
+def check_slots(candidates: Sequence[Candidate], evaluation: Evaluation) -> None:
+    """Make sure that every decoder can hold the clicks.
+
+    Raises:
+        UsageError: naming the first that cannot.
+    """
     needed = evaluation.clicks + 1  # and SAM's padding point
-    for candidate in found:
+    for candidate in candidates:
         if candidate.point_slots is not None and needed > candidate.point_slots:
             raise UsageError(
                 f"{evaluation.clicks} clicks take {needed} prompt slots and {candidate.name} has "
-                f"{candidate.point_slots}: give fewer --clicks, or export it with --point-slots {needed}"
+                f"{candidate.point_slots}: give fewer clicks, or export it with --point-slots {needed}"
             )
-    return [told[one.name, one.origin] for one in mine], [told[one.name, one.origin] for one in theirs]
 
 
 def _by_name(found: Sequence[Candidate]) -> list[list[Candidate]]:
@@ -123,7 +131,7 @@ def _told_apart(group: list[Candidate]) -> dict[tuple[str, str], Candidate]:
 
 def _of(name: str, loading: Loading) -> list[Candidate]:
     if name in MODELS:
-        return [_model(name, weights, loading) for weights in loading.weights or (AUTO,)]
+        return [of_model(name, weights, loading) for weights in loading.weights or (AUTO,)]
     folder = Path(name)
     if not folder.exists():
         raise UsageError(
@@ -131,8 +139,9 @@ def _of(name: str, loading: Loading) -> list[Candidate]:
             "exports, such as artifacts/mobile_sam/onnx-float16"
         )
     # Absolute, as a folder may be given as ".".
-    there = exports_at(folder.absolute(), loading.format_name, loading.precision)
-    return [_export(entry, loading) for entry in there]
+    formats = loading.formats or (None,)
+    there = [entry for name in formats for entry in exports_at(folder.absolute(), name, loading.precision)]
+    return [of_export(entry, loading) for entry in there]
 
 
 def _limit_threads(loading: Loading) -> None:
@@ -140,7 +149,9 @@ def _limit_threads(loading: Loading) -> None:
         torch.set_num_threads(loading.how.threads)
 
 
-def _model(name: str, weights: str, loading: Loading) -> Candidate:
+def of_model(name: str, weights: str, loading: Loading) -> Candidate:
+    """A PyTorch model with these weights, in float32 on the CPU."""
+
     def load() -> Loaded:
         _limit_threads(loading)
         model = load_model(
@@ -151,7 +162,7 @@ def _model(name: str, weights: str, loading: Loading) -> Candidate:
             progress=loading.progress,
         )
         assert model.weights is not None  # load_model sets it
-        about = of_model(name, model, model.weights, pytorch.EAGER)
+        about = subject.of_model(name, model, model.weights, pytorch.EAGER)
         return Loaded(Predictor.from_model(model), about, {}, f"PyTorch {torch.__version__}, CPU")
 
     card = MODELS[name]
@@ -159,8 +170,13 @@ def _model(name: str, weights: str, loading: Loading) -> Candidate:
     return Candidate(shown, weights, None, load)
 
 
-def _export(entry: Export, loading: Loading) -> Candidate:
-    about = of_export(entry)
+def of_export(entry: Export, loading: Loading) -> Candidate:
+    """The files of one export.
+
+    Raises:
+        FormatUnavailableError: if what runs them is not installed.
+    """
+    about = subject.of_export(entry)
     find_format(entry.format_name)  # an error says what to install, before any work
 
     def load() -> Loaded:
