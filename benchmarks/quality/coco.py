@@ -1,6 +1,7 @@
 """Ground truth in COCO's JSON (https://cocodataset.org/#format-data): polygons, RLE, crowds.
 
-Masks are drawn by pycocotools, the reference: another polygon filler gives other pixels along every edge.
+Masks are drawn by faster-coco-eval, whose masks are those of pycocotools: another polygon filler gives other pixels
+along every edge.
 """
 
 import hashlib
@@ -27,7 +28,7 @@ def read(evaluation: Evaluation) -> DataSet:
 
     Raises:
         DatasetError: if the file is broken; the message names the annotation.
-        FormatUnavailableError: if pycocotools is not installed.
+        FormatUnavailableError: if faster-coco-eval is not installed.
     """
     path = evaluation.truth
     content = _content(path)
@@ -75,7 +76,7 @@ def encode(mask: np.ndarray) -> _Rle:
 
 def _masks() -> Any:
     try:
-        from pycocotools import mask
+        from faster_coco_eval.core import mask
     except ImportError as error:
         raise FormatUnavailableError.for_extra(EXTRA, error.name) from error
     return mask
@@ -119,7 +120,7 @@ def _rle(entry: Mapping[str, Any], image: Mapping[str, Any], where: str) -> _Rle
             if isinstance(counts, str):
                 decode(segmentation)  # the only check of compressed runs that there is
                 return {"size": [height, width], "counts": counts}
-    except (ValueError, TypeError, IndexError, OverflowError) as error:
+    except (ValueError, TypeError, IndexError, RuntimeError) as error:
         if isinstance(error, DatasetError):
             raise
         raise DatasetError(f"{where} has a mask that cannot be decoded ({error})") from error

@@ -14,7 +14,7 @@ from lightsam.predictor import Predictor
 from lightsam.stages import STAGE_NAMES
 from lightsam_benchmarks import pytorch, subject
 from lightsam_benchmarks.record import Subject
-from lightsam_exporters import find_format
+from lightsam_exporters import find_format, manifest
 from lightsam_exporters.artifacts import sha256
 from lightsam_exporters.base import RunOptions
 from lightsam_exporters.loading import Export, exports_at, load_pair, predictor_of
@@ -133,7 +133,7 @@ def _of(name: str, loading: Loading) -> list[Candidate]:
     if name in MODELS:
         return [of_model(name, weights, loading) for weights in loading.weights or (AUTO,)]
     folder = Path(name)
-    if not folder.exists():
+    if not (folder.exists() or (folder.parent / manifest.FILE_NAME).exists()):  # then a message lists what is there
         raise UsageError(
             f"there is neither a model nor a folder {name!r}; the models are: {', '.join(MODELS)}; a folder is one of "
             "exports, such as artifacts/mobile_sam/onnx-float16"
