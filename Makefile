@@ -7,7 +7,7 @@ OUTPUT ?= artifacts
 FLAGS ?=
 
 LIGHTSAM := .venv/bin/lightsam
-EXTRAS := coreml,onnx,tflite,coreai,plots,cluster
+EXTRAS := coreml,onnx,tflite,coreai,plots,cluster,evaluate
 FORMATS := coreml onnx tflite coreai
 BENCHMARKED := mobile_sam repvit_sam
 

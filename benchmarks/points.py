@@ -30,12 +30,15 @@ from lightsam_exporters.suite import QUICK, load_suite
 
 from . import pytorch
 from .plan import Asked, export_tasks, photograph, torch_tasks
+from .quality import points as quality
+from .quality.evaluation import Evaluation
+from .quality.subjects import Loading, of_export, of_model
 from .record import FAILED, OK, Parity, as_json
 from .run import benchmark
 from .timing import Method
 
-EXPORT, PARITY, BENCHMARK = "export", "parity", "benchmark"
-WORKS = (EXPORT, PARITY, BENCHMARK)
+EXPORT, PARITY, BENCHMARK, EVALUATE = "export", "parity", "benchmark", "evaluate"
+WORKS = (EXPORT, PARITY, BENCHMARK, EVALUATE)
 
 
 @dataclass(frozen=True)
@@ -58,7 +61,8 @@ class Sweep:
     """What the TOML file says."""
 
     work: str
-    """``export``, ``parity`` (exports what is not there, and judges it), or ``benchmark`` (likewise, and times it)."""
+    """``export``; ``parity`` (exports what is not there, and judges it), ``benchmark`` (likewise, and times it), or
+    ``evaluate`` (likewise, and measures its masks)."""
     points: tuple[Point, ...]
     weights: str = "auto"
     output: Path = Path("artifacts")
@@ -70,6 +74,8 @@ class Sweep:
     """Of ``benchmark``."""
     units: tuple[str, ...] | None = None
     """Of ``benchmark``; None for all that a machine has."""
+    evaluation: Evaluation | None = None
+    """Of ``evaluate``."""
 
     @cached_property
     def digest(self) -> str:
@@ -93,7 +99,7 @@ class Done:
     message: str
     seconds: float
     found: Mapping[str, Any] = field(default_factory=dict)
-    """Sizes of an export, the judgement, or the whole record of a benchmark."""
+    """Sizes of an export, the judgement, or the whole record of a benchmark or an evaluation."""
 
     def as_line(self) -> str:
         """As JSON."""
@@ -112,6 +118,7 @@ _KEYS: dict[str, type] = {
     "accept_license": bool,
     "units": list,
     "method": dict,
+    quality.TABLE: dict,
 }
 _AXES = ("models", "formats", "precisions")
 
@@ -132,9 +139,9 @@ def load_sweep(path: Path) -> Sweep:
     for name in _AXES:
         if not content.get(name):
             raise UsageError(f"the sweep {path} must say {name}, as a list")
-    timed = content["work"] == BENCHMARK
-    formats = (pytorch.NAME, *FORMATS) if timed else FORMATS
-    precisions = dict.fromkeys((*PRECISIONS, *(pytorch.MODES if timed else ())))
+    work = content["work"]
+    formats = (pytorch.NAME, *FORMATS) if work in (BENCHMARK, EVALUATE) else FORMATS
+    precisions = dict.fromkeys((*PRECISIONS, *(pytorch.MODES if work == BENCHMARK else ())))
     for axis, there in (("formats", formats), ("precisions", precisions)):
         for name in content[axis]:
             if name not in there:
@@ -155,6 +162,7 @@ def load_sweep(path: Path) -> Sweep:
         output=Path(content.get("output", Sweep.output)),
         method=Method(**content.get("method", {})),
         units=None if units is None else tuple(units),
+        evaluation=quality.load(path, content.get(quality.TABLE)) if work == EVALUATE else None,
         **settings,
     )
 
@@ -183,7 +191,8 @@ def do(sweep: Sweep, point: Point) -> Done:
     began = time.monotonic()
     found: dict[str, Any] = {}
     try:
-        status, message, found = {EXPORT: _export, PARITY: _judge, BENCHMARK: _benchmark}[sweep.work](sweep, point)
+        works = {EXPORT: _export, PARITY: _judge, BENCHMARK: _benchmark, EVALUATE: _evaluate}
+        status, message, found = works[sweep.work](sweep, point)
     except Exception as error:  # also a library's own: at one point it must not end the others
         status, message = FAILED, in_words(error)
     return Done(point.key, sweep.work, sweep.digest, status, message, round(time.monotonic() - began, 1), found)
@@ -219,6 +228,18 @@ def _benchmark(sweep: Sweep, point: Point) -> _Found:
     if not record.results:
         return FAILED, f"{point.format} in {point.precision} cannot be timed on what was asked for", {}
     return (FAILED if failed else OK), message, {"record": as_json(record)}
+
+
+def _evaluate(sweep: Sweep, point: Point) -> _Found:
+    assert sweep.evaluation is not None  # of this work
+    loading = Loading(image_size=point.image_size, accept_license=sweep.accept_license)
+    if point.format != pytorch.NAME:
+        candidate = of_export(_there(sweep, point), loading)
+    elif point.precision == pytorch.EAGER:
+        candidate = of_model(point.model, sweep.weights, loading)
+    else:
+        return FAILED, f"PyTorch is evaluated in {pytorch.EAGER} alone", {}
+    return OK, "", {"evaluation": quality.evaluate_one(candidate, sweep.evaluation)}
 
 
 def _there(sweep: Sweep, point: Point) -> Export:

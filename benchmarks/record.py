@@ -17,6 +17,7 @@ from lightsam.weights.checkpoints import Weights
 from lightsam_exporters.residency import Share
 
 from .summary import Summary
+from .sweep_results import records_in
 from .timing import Method
 
 _WHAT = "a benchmark record"
@@ -253,14 +254,7 @@ def read_all(path: Path) -> list[Record]:
     """
     if path.suffix != ".jsonl":
         return [from_json(read_json(path, _WHAT), path)]
-    try:
-        lines = {line["key"]: line for line in map(json.loads, path.read_text(encoding="utf-8").splitlines())}
-        found = [line["found"]["record"] for line in lines.values() if "record" in line["found"]]
-    except (OSError, ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ContractError(f"the results of a sweep in {path} cannot be read ({error})") from error
-    if not found:
-        raise ContractError(f"{path} holds no benchmark: its sweep did something else, or every point failed")
-    return _together([from_json(one, path) for one in found])
+    return _together([from_json(one, path) for one in records_in(path, "record", "benchmark")])
 
 
 def _together(records: list[Record]) -> list[Record]:

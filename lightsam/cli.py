@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.logging import RichHandler
 
-from lightsam import __version__, cli_benchmark, cli_parity, cli_weights
+from lightsam import __version__, cli_benchmark, cli_evaluate, cli_parity, cli_weights
 from lightsam.cli_parity import ComputeUnits, Numerics
 from lightsam.cli_weights import AcceptLicense, examples
 from lightsam.errors import LightSamError, PromptError
@@ -43,6 +43,7 @@ app = typer.Typer(
 app.add_typer(cli_weights.app, name="weights")
 cli_parity.register(app)
 cli_benchmark.register(app)
+cli_evaluate.register(app)
 
 Weights = Annotated[
     str,

@@ -84,9 +84,19 @@ class Predictor:
         return self.predict_batch(encoding, [prompt], multimask=multimask)[0]
 
     def predict_batch(
-        self, encoding: Encoding, prompts: Sequence[Prompt], *, multimask: bool | None = None
+        self,
+        encoding: Encoding,
+        prompts: Sequence[Prompt],
+        *,
+        multimask: bool | None = None,
+        best_only: bool = False,
     ) -> list[Answer]:
-        """Answer several prompts about one picture; in one call where the decoder allows."""
+        """Answer several prompts about one picture; in one call where the decoder allows.
+
+        Args:
+            multimask: as for `predict`.
+            best_only: give the one mask with the highest predicted IoU, and bring no other to the picture's size.
+        """
         if not prompts:
             return []
         batches = [prompts] if self.point_slots is None else [[prompt] for prompt in prompts]
@@ -98,6 +108,9 @@ class Predictor:
                 batch, outputs["low_res_masks"], outputs["iou_predictions"], strict=True
             ):
                 kept = slice(1, None) if _ambiguous(prompt, multimask) else slice(0, 1)
+                if best_only:
+                    best = kept.start + int(iou_predictions[kept].argmax())
+                    kept = slice(best, best + 1)
                 masks = upscale_masks(low_res_masks[kept], encoding.frame) > MASK_THRESHOLD
                 answers.append(Answer(masks, iou_predictions[kept], low_res_masks[kept]))
         return answers
