@@ -64,8 +64,8 @@ def run(
     weights: Annotated[
         list[str] | None,
         typer.Option(
-            help="Of models: auto, official, seeded or a checkpoint; repeatable, a subject each. auto by default.",
-            metavar="auto|official|seeded|PATH",
+            help="Of models: as for an export; repeatable, a subject each. trained by default.",
+            metavar="official|SET|trained|seeded|auto|PATH",
         ),
     ] = None,
     image_size: Annotated[int | None, typer.Option(help="Of models: side of the square input.")] = None,

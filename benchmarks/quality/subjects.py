@@ -12,6 +12,7 @@ from lightsam.predictor import Predictor
 from lightsam.stages import STAGE_NAMES
 from lightsam.weights.checkpoints import Weights, load_model
 from lightsam.weights.downloads import ProgressBar
+from lightsam.weights.sources import TRAINED
 from lightsam_benchmarks import pytorch, subject
 from lightsam_benchmarks.record import Subject
 from lightsam_exporters import find_format, manifest
@@ -21,7 +22,6 @@ from lightsam_exporters.loading import Export, exports_at, load_pair, predictor_
 
 from .evaluation import Evaluation
 
-AUTO = "auto"
 _EAGER = (f"{pytorch.NAME}-{pytorch.EAGER}", pytorch.NAME, pytorch.EAGER)
 _UNKNOWN = Weights("", "", trained=False)
 """Before they are loaded."""
@@ -59,7 +59,7 @@ class Loading:
     """How subjects are found and run."""
 
     weights: Sequence[str] = ()
-    """Of models: a subject each; none means ``auto``."""
+    """Of models: a subject each; none means the first trained ones that can be had."""
     image_size: int | None = None
     """Of models."""
     formats: Sequence[str] = ()
@@ -131,7 +131,7 @@ def _told_apart(group: list[Candidate]) -> dict[tuple[str, str], Candidate]:
 
 def _of(name: str, loading: Loading) -> list[Candidate]:
     if name in MODELS:
-        return [of_model(name, weights, loading) for weights in loading.weights or (AUTO,)]
+        return [of_model(name, weights, loading) for weights in loading.weights or (TRAINED,)]
     folder = Path(name)
     if not (folder.exists() or (folder.parent / manifest.FILE_NAME).exists()):  # then a message lists what is there
         raise UsageError(
