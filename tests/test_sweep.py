@@ -8,6 +8,7 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+import annotated
 import pytest
 import tiny
 
@@ -15,6 +16,7 @@ from lightsam.errors import ContractError, UsageError
 from lightsam_benchmarks import points, record
 from lightsam_benchmarks import sweep as sweeping
 from lightsam_benchmarks.points import Done, Point, Sweep, do, load_sweep
+from lightsam_benchmarks.quality import storage
 from lightsam_benchmarks.sweep import Spread, run_sweep, warning
 from lightsam_benchmarks.timing import Method
 from lightsam_exporters.loading import find_export
@@ -24,10 +26,11 @@ BASE = {"work": "export", "models": [tiny.NAME], "formats": ["onnx"], "precision
 
 def toml(folder: Path, **changes: object) -> Path:
     content = {**BASE, "weights": "seeded", "output": str(folder / "artifacts"), **changes}
-    method = content.pop("method", None)
+    tables = {name: content.pop(name, None) for name in ("method", "evaluate")}
     lines = [f"{key} = {json.dumps(value)}" for key, value in content.items() if value is not None]
-    if method:
-        lines += ["[method]", *(f"{key} = {json.dumps(value)}" for key, value in method.items())]
+    for name, table in tables.items():
+        if table:
+            lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
     path = folder / "sweep.toml"
     path.write_text("\n".join(lines))
     return path
@@ -60,10 +63,18 @@ def test_every_combination_is_a_point(tmp_path):
         ({"units": ["TPU"]}, "no unit 'TPU'"),
         ({"suite": "gone.json"}, "gone.json"),
         ({"method": {"rounds": "3"}}, "rounds = '3', which is no int"),
-        ({"work": "dance"}, "work = one of export, parity, benchmark"),
+        ({"work": "dance"}, "work = one of export, parity, benchmark, evaluate"),
         ({"thread": 2}, "no key 'thread'; there are: "),
         ({"method": {"round": 2}}, "no key 'round'"),
         ({"method": {"rounds": 0}}, "rounds is at least 1"),
+        ({"work": "evaluate"}, "must say what to evaluate on: a table [evaluate]"),
+        (
+            {"work": "evaluate", "evaluate": {"coco": "a.json"}},
+            "must say evaluate.images, and one of",
+        ),
+        ({"work": "evaluate", "evaluate": {"coco": "a.json", "image": "b"}}, "no key evaluate.image"),
+        ({"work": "evaluate", "evaluate": {"coco": "a.json", "images": 3}}, "evaluate.images = 3, which is no str"),
+        ({"work": "evaluate", "evaluate": {"coco": "a", "images": "b", "protocol": "x"}}, "no protocol 'x'"),
     ],
 )
 def test_what_a_file_cannot_say(tmp_path, lightsam, changes, message):
@@ -134,6 +145,30 @@ def test_two_workers_of_a_cluster_judge_and_time(tmp_path, lightsam, own_process
     done = lightsam("benchmark", "report", tmp_path / "times.jsonl", "--output", tmp_path / "times.md")
     assert done.status == 0, done.stderr
     assert "| tiny_sam | onnx-float32 | encoder | CPU |" in (tmp_path / "times.md").read_text()
+
+
+def test_points_are_evaluated(tmp_path, lightsam, own_processes):
+    """PyTorch and an export, each in a process of its own; their results are one record."""
+    images, truth = annotated.write_images(tmp_path / "images"), annotated.write_coco(tmp_path / "truth.json")
+    asked = {"coco": str(truth), "images": str(images), "prompts": ["box"], "clicks": 2, "limit": 2}
+    path = toml(tmp_path, work="evaluate", formats=["torch", "onnx"], evaluate=asked)
+    done = lightsam("sweep", path)
+    assert done.status == 0, done.stdout
+    (found,) = storage.read_all(tmp_path / "sweep.jsonl")
+    names = [f"{tiny.NAME} {name}-float32" for name in ("torch", "onnx")]
+    assert [one.name for one in found.subjects] == names
+    assert [(one.subject, one.prompts) for one in found.results] == [
+        (name, prompts) for name in names for prompts in ("box", "clicks")
+    ]
+    assert found.data.images == 2
+    assert found.results[0].miou == pytest.approx(found.results[2].miou, abs=0.01)
+    done = lightsam("evaluate", "report", tmp_path / "sweep.jsonl")
+    assert done.status == 0, done.stderr
+    assert all(name in done.stdout for name in names)
+    with pytest.raises(ContractError, match="holds no benchmark"):
+        record.read(tmp_path / "sweep.jsonl")
+    done = lightsam("evaluate", "report", tmp_path / "gone.jsonl")
+    assert (done.status, "cannot be read" in done.stderr) == (1, True)
 
 
 def dies(sweep: Sweep, point: Point) -> Done:

@@ -112,6 +112,7 @@ class Result:
     ious: tuple[float, ...]
     """Of every object, in the order of the record's objects."""
     boundary_ious: tuple[float, ...]
+    """Likewise."""
     click_ious: tuple[tuple[float, ...], ...]
     """Of every object after each click; empty for other prompts."""
 

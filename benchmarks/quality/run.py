@@ -25,8 +25,8 @@ from .subjects import Candidate, Loaded
 from .worst import Case, Worst
 
 _VERSIONS = (
-    "torch", "numpy", "pillow", "scipy", "faster-coco-eval",
-    "onnxruntime", "ai-edge-litert", "coremltools", "coreai-core",
+    "torch", "numpy", "pillow", "scipy", "faster-coco-eval", "onnxruntime", "ai-edge-litert", "coremltools",
+    "coreai-core",
 )  # fmt: skip
 
 OnStep = Callable[[str], None]
