@@ -166,8 +166,8 @@ def print_models(rows: "list[tuple[ModelCard, dict[str, Cost], dict[str, bool]]]
 
 
 def _beside(card: "ModelCard", chosen: "WeightSet", text: str) -> str:
-    """With the name of the set, where there are several."""
-    return f"{chosen.name}: {text}" if len(card.weights) > 1 else text
+    """With the name of the set, where it is not the official one."""
+    return text if chosen == card.official else f"{chosen.name}: {text}"
 
 
 def print_weights(rows: "list[tuple[ModelCard, WeightSet, Path | None, str | None]]") -> None:

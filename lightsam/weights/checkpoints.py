@@ -102,5 +102,13 @@ def _describe(card: ModelCard, chosen: Chosen, sha256: str) -> Weights:
     if chosen.path is not None:
         note = "a checkpoint of the user's own"
         return Weights(chosen.path.name, sha256, trained=True, license_note=note, commercial_use=card.commercial_use)
-    note = "random numbers, drawn by lightsam"
-    return Weights(SEEDED, sha256, trained=False, authors="nobody", license="CC0-1.0", license_note=note)
+    # The license of what the published weights would be: the file holds the authors' architecture all the same.
+    return Weights(
+        SEEDED,
+        sha256,
+        trained=False,
+        authors="nobody: drawn at random",
+        license=card.licence,
+        license_url=card.licence_url,
+        commercial_use=card.commercial_use,
+    )
