@@ -3,7 +3,7 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ import torch
 
 from lightsam.errors import UsageError
 from lightsam.stages import STAGE_NAMES, Stage, split
-from lightsam.weights.checkpoints import Weights
 from lightsam_exporters import artifacts, manifest
 from lightsam_exporters.compare import pairs_of
 from lightsam_exporters.judging import made_from
@@ -176,7 +175,6 @@ def export_tasks(entry: Export, asked: Asked, method: Method, picture: Path) -> 
     decoder: dict[str, Any] = stages.get(STAGE_NAMES[1], {"inputs": ()})
     shapes = {spec["name"]: spec["shape"] for spec in decoder["inputs"]}
     slots = shapes.get("point_labels", (None, None))[1]
-    weights = entry.entry["weights"]
     subject = Subject(
         model=facts["model"],
         image_size=facts["image_size"],
@@ -184,7 +182,7 @@ def export_tasks(entry: Export, asked: Asked, method: Method, picture: Path) -> 
         format=entry.format_name,
         precision=entry.precision,
         point_slots=slots if isinstance(slots, int) else None,
-        weights=Weights(*(weights[field.name] for field in fields(Weights))),
+        weights=entry.weights,
         tools=entry.entry["tools"],
     )
     parity = Parity.of(entry.entry["parity"])
