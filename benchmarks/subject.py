@@ -1,6 +1,5 @@
 """What a measurement is about: an export, or the PyTorch model that exports come from, in the words of a record."""
 
-from dataclasses import fields
 from typing import Any
 
 from lightsam.modeling.sam import Sam
@@ -23,7 +22,6 @@ def of_export(entry: Export) -> Subject:
     """One export, as its manifest describes it."""
     facts = manifest.read(entry.folder)["model"]
     slots = decoder_shapes(entry).get("point_labels", (None, None))[1]
-    weights = entry.entry["weights"]
     return Subject(
         model=facts["model"],
         image_size=facts["image_size"],
@@ -31,7 +29,7 @@ def of_export(entry: Export) -> Subject:
         format=entry.format_name,
         precision=entry.precision,
         point_slots=slots if isinstance(slots, int) else None,
-        weights=Weights(*(weights[field.name] for field in fields(Weights))),
+        weights=entry.weights,
         tools=entry.entry["tools"],
     )
 

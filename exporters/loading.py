@@ -7,6 +7,7 @@ from typing import Any
 from lightsam.errors import ContractError, UsageError
 from lightsam.predictor import Predictor
 from lightsam.stages import STAGE_NAMES
+from lightsam.weights.checkpoints import Weights
 
 from . import find_format, manifest
 from .artifacts import sha256
@@ -30,6 +31,11 @@ class Export:
     @property
     def precision(self) -> str:
         return str(self.entry["options"]["precision"])
+
+    @property
+    def weights(self) -> Weights:
+        """What it was made from."""
+        return Weights(**self.entry["weights"])
 
     def path(self, stage: str) -> Path | None:
         """File of a stage, or None if that stage was not exported."""

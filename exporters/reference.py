@@ -44,6 +44,11 @@ class References:
         self._progress = progress
         self._loaded: dict[tuple[str, str, int], Reference] = {}
 
+    def title(self, model: str, weights: str, image_size: int) -> str:
+        """Whose weights a loaded model has, for the head of a table; "" if it was not loaded."""
+        reference = self._loaded.get((model, weights, image_size))
+        return "" if reference is None else reference.weights.title
+
     def load(self, model: str, weights: str, image_size: int, accept_license: bool) -> Reference:
         """Load a model, unless it is there already.
 

@@ -137,6 +137,7 @@ def export(
 ) -> None:
     """Export encoder and decoder, read the files back, and prove them equal to PyTorch."""
     from lightsam.errors import ExportError
+    from lightsam.models import find_model
     from lightsam.stages import STAGE_NAMES
     from lightsam_exporters import default_precision
     from lightsam_exporters.base import ExportOptions
@@ -167,16 +168,19 @@ def export(
         for name in (part.strip() for part in to.split(","))
     ]
 
+    references = References(DownloadBar())
+
     def show(outcome: Outcome) -> None:
         if outcome.report is not None:
-            print_report(f"{model} {outcome.request.name}", outcome.report)
+            whose = references.title(model, weights, find_model(model).resolve_image_size(image_size))
+            print_report(f"{model} {outcome.request.name}, {whose}", outcome.report)
         if outcome.folder is not None:
             out.print(f"written to {outcome.folder / outcome.request.name}; facts in {outcome.folder}/manifest.json")
         elif len(requests) > 1:
             err.print(f"{outcome.request.name} failed: {outcome.error}", soft_wrap=True)
 
     with progress(sum(request.steps for request in requests)) as begin:
-        outcomes = export_each(requests, begin, References(DownloadBar()), show)
+        outcomes = export_each(requests, begin, references, show)
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if len(outcomes) > 1:
         print_outcomes(outcomes)

@@ -155,7 +155,7 @@ class _Watching:
         """Print a judgement, and put it together with what was drawn meanwhile."""
         from lightsam_exporters.report import Judged
 
-        print_report(title, report, every=self._every)
+        print_report(f"{title}, {entry.weights.title}", report, every=self._every)
         for line in regressions:
             out.print(Text("WORSE", "red"), line, soft_wrap=True)
         for found in bisections:
@@ -163,7 +163,17 @@ class _Watching:
         hashes = {name: file["sha256"] for name, file in entry.entry["files"].items()}
         drawn, self._illustrations = tuple(self._illustrations), []
         model = entry.folder.resolve().name  # of "." the name is empty
-        return Judged(entry.name, model, report, hashes, entry.entry["tools"], regressions, bisections, drawn)
+        return Judged(
+            entry.name,
+            model,
+            report,
+            weights=entry.weights.title,
+            sha256=hashes,
+            tools=entry.entry["tools"],
+            regressions=regressions,
+            bisections=bisections,
+            illustrations=drawn,
+        )
 
 
 def _against_pytorch(

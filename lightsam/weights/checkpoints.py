@@ -35,6 +35,13 @@ class Weights:
     """Whether the license allows it, as far as it is known."""
 
     @property
+    def title(self) -> str:
+        """What they are, whose and under which license, for the head of a table."""
+        if not self.trained:
+            return f"{self.name} weights, untrained"
+        return ", ".join(filter(None, (f"weights {self.name}", self.authors, self.license)))
+
+    @property
     def license_line(self) -> str:
         """The license in one line."""
         details = "; ".join(filter(None, (self.license_url, self.license_note)))
