@@ -426,7 +426,10 @@ def test_what_cannot_be_evaluated(evaluate, images, exported, tmp_path, argument
         ("{", "cannot be read as JSON"),
         (coco(images=coco()["images"][:1]), "which the file does not list"),
         (coco(annotations=[]), "no object left"),
-        (coco(images=[{**image, "file_name": "gone.png"} for image in coco()["images"]]), "there is no image"),
+        (
+            coco(images=[{**image, "file_name": f"{image['id']}.png"} for image in coco()["images"]]),
+            "there is no image",
+        ),
         (coco(annotations=[{**coco()["annotations"][0], "segmentation": []}]), "has an empty mask"),
     ],
 )

@@ -10,7 +10,8 @@ from annotated import HEIGHT, OBJECTS, SHAPES, WIDTH, coco, runs, write_bsds, wr
 from faster_coco_eval.core import mask as coco_masks
 from PIL import Image
 
-from lightsam.errors import DatasetError, ImageError, UsageError
+from lightsam.errors import DatasetError, FormatUnavailableError, ImageError, UsageError
+from lightsam_benchmarks.quality import dataset
 from lightsam_benchmarks.quality.dataset import load
 from lightsam_benchmarks.quality.evaluation import Evaluation
 
@@ -121,6 +122,7 @@ def one(**changes):
     return content
 
 
+RENAMED = [{**image, "file_name": f"{image['id']}.png"} for image in coco()["images"]]
 EMPTY = {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]}
 
 
@@ -142,10 +144,15 @@ EMPTY = {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]}
         (one(segmentation={"size": [HEIGHT, WIDTH], "counts": [5, 5]}), "runs that do not add up"),
         (one(segmentation={"size": [HEIGHT, WIDTH], "counts": "nonsense"}), "cannot be decoded"),
         (one(id=11), "annotation 11, is there twice"),
-        (coco(images=coco()["images"] * 2), "two images with the same id"),
+        (one(image_id=[0]), "image_id is neither a number nor a text"),
+        (coco(images=[{**image, "file_name": "cat.png"} for image in coco()["images"]]), "with the file name cat.png"),
+        (coco(images=[{**image, "id": 0} for image in coco()["images"]]), "two images with the same id"),
         (coco(images=[{"id": 0, "file_name": "cat.png"}]), "no width and height"),
         (coco(images=[{"id": 0, "width": 5, "height": 5}]), "no id or no file_name"),
-        (coco(images=[{**image, "file_name": "gone.png"} for image in coco()["images"]]), "there is no image"),
+        (
+            coco(images=[{**image, "file_name": f"{image['id']}.png"} for image in coco()["images"]]),
+            "there is no image",
+        ),
         (coco(images=[{**image, "width": 99} for image in coco()["images"]], annotations=[]), "no object left"),
     ],
 )
@@ -205,6 +212,20 @@ def test_broken_masks(images, tmp_path, change, message):
     change(folder)
     with pytest.raises(DatasetError, match=message):
         load(Evaluation("masks", folder, images))
+
+
+def test_two_images_of_one_name(images, tmp_path):
+    other = write_images(tmp_path / "images")
+    Image.new("RGB", (WIDTH, HEIGHT)).save(other / "cat.jpg")
+    for kind, folder in (("masks", write_masks(tmp_path / "m")), ("bsds", write_bsds(tmp_path / "b"))):
+        with pytest.raises(DatasetError, match=r"cat\.jpg and .*cat\.png would share their ground truth"):
+            load(Evaluation(kind, folder, other))
+
+
+def test_the_extra_that_is_not_installed_is_named(images, tmp_path, monkeypatch):
+    monkeypatch.setattr(dataset, "find_spec", lambda package: None if package == "scipy" else True)
+    with pytest.raises(FormatUnavailableError, match=r"needs the package 'scipy'.* pip install 'lightsam\[evaluate\]'"):
+        load(Evaluation("coco", write_coco(tmp_path / "truth.json"), images))
 
 
 def test_broken_region_maps(images, tmp_path):

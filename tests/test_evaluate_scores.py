@@ -56,6 +56,8 @@ def test_the_bootstrap_draws_images():
     assert bootstrap(list(values), images, 0) == (low, high)
     assert bootstrap(list(values), images, 1) != (low, high)
     assert bootstrap([0.5, 0.7], ["one", "one"], 0) is None
+    # An image with many objects counts as many whenever it is drawn.
+    assert bootstrap([0.5] * 50, ["crowded"] * 45 + list("abcde"), 0) == pytest.approx((0.5, 0.5))
 
 
 def test_a_difference_is_paired():

@@ -12,9 +12,8 @@ from pathlib import Path
 
 import numpy as np
 
-from lightsam.errors import DatasetError, FormatUnavailableError
+from lightsam.errors import DatasetError
 
-from .coco import EXTRA
 from .dataset import DataSet, Sample, Truth, images_in
 from .evaluation import BSDS, Evaluation
 
@@ -27,7 +26,6 @@ def read(evaluation: Evaluation) -> DataSet:
 
     Raises:
         DatasetError: if a file is broken, has no image, or no such annotator.
-        FormatUnavailableError: if scipy is not installed.
     """
     folder = evaluation.truth
     if not folder.is_dir():
@@ -35,7 +33,7 @@ def read(evaluation: Evaluation) -> DataSet:
     files = sorted(folder.glob("*.mat"))
     if not files:
         raise DatasetError(f"{folder} holds no .mat file: give a folder such as BSDS500/data/groundTruth/test")
-    images = {path.stem: path for path in images_in(evaluation.images)}
+    images = images_in(evaluation.images)
     dropped: Counter[str] = Counter()
     samples = []
     for path in files:
@@ -50,10 +48,8 @@ def read(evaluation: Evaluation) -> DataSet:
 
 def _regions(path: Path) -> list[np.ndarray]:
     """(height, width) region numbers of every annotator."""
-    try:
-        from scipy.io import loadmat
-    except ImportError as error:
-        raise FormatUnavailableError.for_extra(EXTRA, error.name) from error
+    from scipy.io import loadmat
+
     try:
         cells = loadmat(path)["groundTruth"]
         return [np.asarray(cell["Segmentation"][0, 0], np.int64) for cell in cells.ravel()]

@@ -14,12 +14,11 @@ from typing import Any
 
 import numpy as np
 
-from lightsam.errors import DatasetError, FormatUnavailableError
+from lightsam.errors import DatasetError
 
 from .dataset import Box, DataSet, Sample, Truth, keep
 from .evaluation import COCO, Evaluation
 
-EXTRA = "evaluate"
 _Rle = dict[str, Any]
 
 
@@ -28,7 +27,6 @@ def read(evaluation: Evaluation) -> DataSet:
 
     Raises:
         DatasetError: if the file is broken; the message names the annotation.
-        FormatUnavailableError: if faster-coco-eval is not installed.
     """
     path = evaluation.truth
     content = _content(path)
@@ -75,10 +73,8 @@ def encode(mask: np.ndarray) -> _Rle:
 
 
 def _masks() -> Any:
-    try:
-        from faster_coco_eval.core import mask
-    except ImportError as error:
-        raise FormatUnavailableError.for_extra(EXTRA, error.name) from error
+    from faster_coco_eval.core import mask
+
     return mask
 
 
@@ -93,12 +89,20 @@ def _content(path: Path) -> dict[str, Any]:
         entries = content.get(key) if isinstance(content, dict) else None
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise DatasetError(f"{path} is no COCO file: it has no list of {key}")
+        for entry in entries:
+            for name in ("id", "image_id", "category_id"):
+                if not isinstance(entry.get(name), int | str | None):
+                    raise DatasetError(f"{path} has {key} whose {name} is neither a number nor a text: {entry[name]!r}")
+    names = set()
     for image in content["images"]:
         sides = [image.get("width"), image.get("height")]
         if "id" not in image or not isinstance(image.get("file_name"), str):
             raise DatasetError(f"{path}, image {image.get('id')!r}, has no id or no file_name")
         if not all(isinstance(side, int) and side > 0 for side in sides):
             raise DatasetError(f"{path}, image {image['id']!r}, has no width and height in pixels")
+        if image["file_name"] in names:
+            raise DatasetError(f"{path} has two images with the file name {image['file_name']}")
+        names.add(image["file_name"])
     return content
 
 

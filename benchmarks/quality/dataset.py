@@ -3,16 +3,18 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from lightsam.errors import DatasetError, ImageError
+from lightsam.errors import DatasetError, FormatUnavailableError, ImageError
 
 from .evaluation import BSDS, COCO, Evaluation
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_EXTRA, _PACKAGES = "evaluate", ("faster_coco_eval", "scipy")
 _ORIENTATION = 0x0112
 """The EXIF tag; from 5 on, height and width change places."""
 
@@ -114,18 +116,23 @@ def image_size(path: Path) -> tuple[int, int]:
     return (height, width) if turned else (width, height)
 
 
-def images_in(folder: Path) -> list[Path]:
-    """The images of a folder, by name.
+def images_in(folder: Path) -> dict[str, Path]:
+    """The images of a folder by their stems, to which ground truth is matched.
 
     Raises:
-        DatasetError: if there is no such folder, or it has none.
+        DatasetError: if there is no such folder, it has none, or two with the same stem.
     """
     if not folder.is_dir():
         raise DatasetError(f"there is no folder of images {folder}")
     found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
     if not found:
         raise DatasetError(f"{folder} holds no image ({', '.join(IMAGE_SUFFIXES)})")
-    return found
+    images: dict[str, Path] = {}
+    for path in found:
+        if path.stem in images:
+            raise DatasetError(f"{images[path.stem]} and {path} would share their ground truth: rename one")
+        images[path.stem] = path
+    return images
 
 
 def load(evaluation: Evaluation) -> DataSet:
@@ -134,8 +141,11 @@ def load(evaluation: Evaluation) -> DataSet:
     Raises:
         DatasetError: for ground truth that cannot be used; the message names file and object.
         ImageError: for an image that is missing or damaged.
-        FormatUnavailableError: if a package that reads this form is not installed.
+        FormatUnavailableError: if the extra ``evaluate`` is not installed.
     """
+    for package in _PACKAGES:
+        if find_spec(package) is None:
+            raise FormatUnavailableError.for_extra(_EXTRA, package)
     if evaluation.kind == COCO:
         from .coco import read
     elif evaluation.kind == BSDS:

@@ -34,11 +34,7 @@ def read(evaluation: Evaluation) -> DataSet:
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png")
     if not files:
         raise DatasetError(f"{folder} holds no PNG")
-    images: dict[str, Path] = {}
-    for path in images_in(evaluation.images):
-        if path.stem in images:
-            raise DatasetError(f"{images[path.stem]} and {path} would share their masks: rename one")
-        images[path.stem] = path
+    images = images_in(evaluation.images)
     together, apart = _assigned(files, images, evaluation.images)
     dropped: Counter[str] = Counter({"images without objects": len(images)})
     samples = []

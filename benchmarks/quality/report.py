@@ -1,6 +1,6 @@
 """Records for people: the rows of the tables that the terminal, the README and the page share."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from lightsam.errors import UsageError
@@ -20,8 +20,12 @@ def iou(value: float) -> str:
     return f"{value:.4f}"
 
 
-def _interval(interval: tuple[float, float] | None, sign: str = "") -> str:
-    return "" if interval is None else f"{interval[0]:{sign}.4f} to {interval[1]:{sign}.4f}"
+def _signed(value: float) -> str:
+    return f"{round(value, 4) + 0.0:+.4f}"  # no -0.0000
+
+
+def _interval(interval: tuple[float, float] | None, shown: Callable[[float], str] = iou) -> str:
+    return "" if interval is None else f"{shown(interval[0])} to {shown(interval[1])}"
 
 
 def tables(record: Record) -> list[Table]:
@@ -83,8 +87,8 @@ def differences(found: Sequence[Difference]) -> list[Table]:
             f"{one.objects}",
             iou(one.miou_a),
             iou(one.miou_b),
-            f"{one.difference:+.4f}",
-            _interval(one.interval, "+"),
+            _signed(one.difference),
+            _interval(one.interval, _signed),
             iou(one.largest_loss),
             _verdict(one),
         )

@@ -31,10 +31,10 @@ def as_text(record: Record) -> str:
     lines = []
     for key, value in content.items():
         if key in lists:
-            rows = ",\n  ".join(json.dumps(row, allow_nan=False, ensure_ascii=False) for row in value)
+            rows = ",\n  ".join(json.dumps(row, allow_nan=False) for row in value)
             lines.append(f' "{key}": [\n  {rows}\n ]' if value else f' "{key}": []')
         else:
-            lines.append(f' "{key}": {json.dumps(value, allow_nan=False, ensure_ascii=False)}')
+            lines.append(f' "{key}": {json.dumps(value, allow_nan=False)}')
     return "{\n" + ",\n".join(lines) + "\n}\n"
 
 

@@ -141,7 +141,8 @@ def _of(name: str, loading: Loading) -> list[Candidate]:
     # Absolute, as a folder may be given as ".".
     formats = loading.formats or (None,)
     there = [entry for name in formats for entry in exports_at(folder.absolute(), name, loading.precision)]
-    return [of_export(entry, loading) for entry in there]
+    once = {entry.name: entry for entry in there}  # an export's own folder is that export, whatever the format
+    return [of_export(entry, loading) for entry in once.values()]
 
 
 def _limit_threads(loading: Loading) -> None:
