@@ -15,8 +15,9 @@ from .base import LoadedStage, RunOptions
 from .gates import GATES, Gate
 from .loading import Export, exports, find_exports, load_pair
 from .manifest import FILE_NAME
-from .parity import OnAnswer, ParityReport, Trial, judge
+from .parity import OnAnswer, ParityReport, judge
 from .suite import Suite
+from .trial import Trial
 
 
 @dataclass(frozen=True)

@@ -17,7 +17,7 @@ from .artifacts import sha256, size_bytes
 from .base import ExportOptions, Format, Provenance
 from .parity import ParityReport
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised when a field changes its name or meaning."""
 FILE_NAME = "manifest.json"
 _TOOLS = ("lightsam", "torch", "numpy", "pillow")

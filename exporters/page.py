@@ -11,6 +11,7 @@ from markupsafe import Markup, escape
 from lightsam import __version__
 
 from .bisect import Bisection
+from .masks import DECIDED
 
 if TYPE_CHECKING:
     from .report import Judged
@@ -25,11 +26,11 @@ def as_html(judged: "Sequence[Judged]") -> str:
     environment = Environment(autoescape=True, undefined=StrictUndefined)
     environment.filters.update(decibels=_decibels, curve=_curve)
     template = environment.from_string((files(__package__) / "data" / "report.html").read_text())
-    return template.render(judged=judged, version=__version__)
+    return template.render(judged=judged, version=__version__, decided=DECIDED)
 
 
-def _decibels(value: float | None) -> str:
-    return "exact" if value is None else f"{value:.1f}"
+def _decibels(value: float | None, exact: bool) -> str:
+    return "exact" if exact or value is None else f"{value:.1f}"
 
 
 def _curve(found: Bisection) -> Markup:

@@ -6,8 +6,8 @@ from lightsam.modeling.sam import Sam
 from lightsam.stages import Stages, split
 
 from .base import ExportOptions
-from .parity import Trial
 from .suite import Suite
+from .trial import Trial
 
 
 class Reference:

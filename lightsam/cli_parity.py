@@ -69,7 +69,7 @@ def parity(
     gate: Annotated[
         list[str] | None,
         typer.Option(
-            help="Replace a number of the gate: psnr_db, mask_iou, boundary_iou, iou_tolerance. Repeatable.",
+            help="Replace a number of the gate: psnr_db, mask_iou, boundary_iou, iou_tolerance, rounding. Repeatable.",
             metavar="NAME=NUMBER",
         ),
     ] = None,
