@@ -10,9 +10,9 @@ from typing import Any
 
 import torch
 
-from lightsam.checkpoints import Weights
 from lightsam.errors import UsageError
 from lightsam.stages import STAGE_NAMES, Stage, split
+from lightsam.weights.checkpoints import Weights
 from lightsam_exporters import artifacts, manifest
 from lightsam_exporters.compare import pairs_of
 from lightsam_exporters.judging import made_from

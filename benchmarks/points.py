@@ -16,6 +16,7 @@ from filelock import FileLock
 from lightsam.errors import UsageError, in_words
 from lightsam.files import ensure_writable
 from lightsam.models import find_model
+from lightsam.weights.sources import is_path
 from lightsam_exporters import FORMATS, artifacts, manifest
 from lightsam_exporters.base import PRECISIONS, ExportOptions
 from lightsam_exporters.judging import Questions, rejudge
@@ -193,7 +194,7 @@ def _export(sweep: Sweep, point: Point) -> _Found:
 
 
 def _judge(sweep: Sweep, point: Point) -> _Found:
-    ((_, report),) = rejudge([_there(sweep, point)], Questions(load_suite(sweep.suite)), _own(sweep))
+    ((_, report),) = rejudge([_there(sweep, point)], Questions(load_suite(sweep.suite)), _own(sweep, point))
     found = {"parity": asdict(Parity.of(report.as_dict())), "failures": report.failures}
     return (OK if report.passed else FAILED), "; ".join(report.failures[:3]), found
 
@@ -241,6 +242,6 @@ def _folder(sweep: Sweep, point: Point) -> Path:
     return artifacts.model_folder(sweep.output, find_model(point.model), point.image_size)
 
 
-def _own(sweep: Sweep) -> str | None:
+def _own(sweep: Sweep, point: Point) -> str | None:
     """Weights that a manifest cannot find again: a file of the user's."""
-    return None if sweep.weights in ("auto", "official", "seeded") else sweep.weights
+    return sweep.weights if is_path(find_model(point.model), sweep.weights) else None

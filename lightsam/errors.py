@@ -7,6 +7,7 @@
         LicenceError             weights whose licence must be accepted first
         ArtifactExistsError      an artifact is there and nobody said that it may be replaced
       CheckpointError            a checkpoint is missing, damaged, or another model's
+        CheckpointUnavailableError   one that cannot be reached, so that another source may be tried
       ContractError              a stage's specs do not describe its module, or a file does not meet the contract
       FormatUnavailableError     the packages that a format needs are not installed
       ExportError                a converter or the disk refused
@@ -47,6 +48,10 @@ class ArtifactExistsError(UsageError):
 
 class CheckpointError(LightSamError, ValueError):
     """A checkpoint that cannot be had, or does not fit the model."""
+
+
+class CheckpointUnavailableError(CheckpointError):
+    """A checkpoint that cannot be reached now and here: no network, no npm, a server that does not have it."""
 
 
 class ContractError(LightSamError, ValueError):

@@ -22,11 +22,13 @@ from rich.progress import (
 from rich.table import Table
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from pathlib import Path
 
     from lightsam.cost import Cost
-    from lightsam.models import ModelCard
+    from lightsam.models import ModelCard, WeightSet
     from lightsam.predictor import Answer
+    from lightsam.weights.onnx_import import Agreement
     from lightsam_benchmarks.compare import Change
     from lightsam_benchmarks.interleaved import Versus
     from lightsam_benchmarks.plan import Task
@@ -112,8 +114,8 @@ class DownloadBar:
         self.bar.stop()
 
 
-def print_models(rows: "list[tuple[ModelCard, dict[str, Cost], bool]]") -> None:
-    """The table of models: card, what each stage costs, and whether the checkpoint is cached."""
+def print_models(rows: "list[tuple[ModelCard, dict[str, Cost], dict[str, bool]]]") -> None:
+    """The table of models: card, what each stage costs, and which of its weights are cached."""
     from lightsam.models.card import IPHONE_12, M1_PRO
 
     devices = (IPHONE_12, M1_PRO)
@@ -124,11 +126,11 @@ def print_models(rows: "list[tuple[ModelCard, dict[str, Cost], bool]]") -> None:
         "decoder",
         "GMACs",
         "sizes",
-        "licence",
+        "license",
         "COCO AP",
         *(f"{device} ms" for device in devices),
         "paper",
-        "checkpoint",
+        "weights",
         caption="Parameters and GMACs are counted on the exported graphs, GMACs at the first size. AP and encoder "
         "latency are the authors' own, not measured here.",
     )
@@ -145,28 +147,46 @@ def print_models(rows: "list[tuple[ModelCard, dict[str, Cost], bool]]") -> None:
             f"{cost['decoder'].parameters / 1e6:.1f} M",
             f"{cost['decoder'].gmacs:.1f}",
             ", ".join(map(str, card.image_sizes)),
-            card.licence + ("" if card.commercial_use else ", non-commercial"),
+            "\n".join(_beside(card, one, one.license_line) for one in card.weights),
             *("" if value is None else f"{value} ({mark})" for value in figures),
             card.paper.removeprefix("https://"),
-            "cached" if cached else "not cached",
+            "\n".join(_beside(card, one, "cached" if cached[one.name] else "not cached") for one in card.weights),
         )
     out.print(table)
     for source, mark in sources.items():
         out.print(f"({mark}) {source}", soft_wrap=True)
 
 
-def print_weights(rows: "list[tuple[ModelCard, Path, str | None, bool]]") -> None:
-    """The table of checkpoints: card, path, the sha256 that it must have, and whether it is cached."""
-    table = Table("model", "checkpoint", "size", "sha256", "licence")
-    for card, path, sha256, cached in rows:
-        origin = "published" if card.checkpoint.sha256 else "of the first download"
+def _beside(card: "ModelCard", chosen: "WeightSet", text: str) -> str:
+    """With the name of the set, where there are several."""
+    return f"{chosen.name}: {text}" if len(card.weights) > 1 else text
+
+
+def print_weights(rows: "list[tuple[ModelCard, WeightSet, Path | None, str | None]]") -> None:
+    """The table of weights: card, set, where it is cached, and the sha256 that it must have."""
+    from lightsam.weights.cache import name_of, published_sha256
+
+    table = Table("weights", "checkpoint", "size", "sha256", "whose", "license")
+    table.columns[1].overflow = "fold"  # an address that is cut short is of no use
+    for card, one, path, sha256 in rows:
+        origin = "published" if published_sha256(one) else "recorded"  # of the first download, or of the import
+        license_note = f" ({one.license_note})" if one.license_note else ""
         table.add_row(
-            card.name,
-            path.name if cached else f"not cached: {card.checkpoint.url}",
-            f"{path.stat().st_size / 1e6:.1f} MB" if cached else "",
+            name_of(card, one),
+            path.name if path else "not cached\n" + "\n".join(source.title for source in one.sources),
+            f"{path.stat().st_size / 1e6:.1f} MB" if path else "",
             f"{sha256[:12]}... ({origin})" if sha256 else "none published",
-            card.licence + ("" if card.commercial_use else ", non-commercial"),
+            one.authors,
+            one.license_line + license_note,
         )
+    out.print(table)
+
+
+def print_agreements(title: str, agreements: "Sequence[Agreement]") -> None:
+    """How closely the two sides of an import agree."""
+    table = Table("prompt", "output", "PSNR dB", title=title)
+    for one in agreements:
+        table.add_row(one.prompt or "the photograph", one.output, f"{one.psnr_db:.1f}")
     out.print(table)
 
 

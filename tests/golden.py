@@ -2,7 +2,7 @@
 
 ``data/golden`` holds, per model: the keys of the published checkpoint, the BatchNorm statistics that go with the drawn
 weights, and sampled outputs of the reference implementation on ``seeded.picture(S, S)``. The draws are
-``lightsam.seeded.draw``: changing that makes every golden file worthless.
+``lightsam.weights.seeded.draw``: changing that makes every golden file worthless.
 """
 
 import json
@@ -11,10 +11,10 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from lightsam import seeded
 from lightsam.modeling.sam import Sam
 from lightsam.models import MODELS
 from lightsam.prompts import Prompt
+from lightsam.weights import seeded
 
 FOLDER = Path(__file__).parent / "data" / "golden"
 

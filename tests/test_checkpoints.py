@@ -6,9 +6,9 @@ import torch
 from safetensors.torch import save_file
 
 from lightsam import load_model
-from lightsam.checkpoints import KeyMismatchError, digest, read_state_dict
 from lightsam.errors import CheckpointError, UsageError
 from lightsam.models import MODELS
+from lightsam.weights.state import KeyMismatchError, digest, read_state_dict
 
 
 @pytest.fixture

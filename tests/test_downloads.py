@@ -14,11 +14,34 @@ import tiny
 import torch
 from rich.console import Console
 
-from lightsam import downloads, load_model, terminal
-from lightsam.downloads import checkpoint_path, download, expected_sha256, is_cached, verify
+from lightsam import load_model, terminal
 from lightsam.errors import CheckpointError, LicenceError
 from lightsam.files import WriteError
-from lightsam.models import MODELS, Checkpoint
+from lightsam.models import MODELS
+from lightsam.weights import cache as cached
+from lightsam.weights import downloads
+from lightsam.weights.sources import fetch as fetch_set
+
+
+def download(card, bar=None):
+    return fetch_set(card, card.official, bar)
+
+
+def checkpoint_path(card):
+    return cached.checkpoint_path(card, card.official)
+
+
+def expected_sha256(card):
+    return cached.expected_sha256(card, card.official)
+
+
+def is_cached(card):
+    return cached.is_cached(card, card.official)
+
+
+def verify(card):
+    return cached.verify(card, card.official)
+
 
 CONTENT = bytes(range(256)) * 4000  # about 1 MB
 SHA256 = hashlib.sha256(CONTENT).hexdigest()
@@ -67,7 +90,7 @@ def server():
 
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
-    monkeypatch.setenv(downloads.CACHE_VARIABLE, str(tmp_path / "cache"))
+    monkeypatch.setenv(cached.CACHE_VARIABLE, str(tmp_path / "cache"))
     monkeypatch.setattr(time, "sleep", lambda s, sleep=time.sleep: sleep(min(s, 3)))  # pooch waits between attempts
     return tmp_path / "cache"
 
@@ -76,7 +99,7 @@ def cache(tmp_path, monkeypatch):
 def card_for(server):
     def make(way: str, sha256: str | None = SHA256):
         url = f"http://127.0.0.1:{server.server_port}/{way}/weights.pt"
-        return replace(tiny.CARD, checkpoint=Checkpoint(url, sha256))
+        return replace(tiny.CARD, weights=(tiny.official(url, sha256),))
 
     return make
 
@@ -205,8 +228,7 @@ def fetch(card, queue):
 def test_two_processes_fetch_it_once(server, card_for, cache):
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    url = card_for("slow").checkpoint.url
-    card = replace(MODELS["mobile_sam"], checkpoint=Checkpoint(url, SHA256))  # a card that can be pickled
+    card = replace(MODELS["mobile_sam"], weights=card_for("slow").weights)  # a card that can be pickled
     processes = [context.Process(target=fetch, args=(card, queue)) for _ in range(2)]
     for process in processes:
         process.start()
@@ -219,8 +241,7 @@ def test_two_processes_fetch_it_once(server, card_for, cache):
 
 def test_what_a_killed_download_left_is_cleared_up(server, card_for, cache):
     context = multiprocessing.get_context("spawn")
-    url = card_for("killed").checkpoint.url
-    card = replace(MODELS["mobile_sam"], checkpoint=Checkpoint(url, SHA256))
+    card = replace(MODELS["mobile_sam"], weights=card_for("killed").weights)
     queue = context.Queue()
     process = context.Process(target=fetch, args=(card, queue))
     process.start()
@@ -245,7 +266,7 @@ def published(server, monkeypatch, tiny_model):
         torch.save(tiny_model.state_dict(), stream)
         server.content = stream.getvalue()
         url = f"http://127.0.0.1:{server.server_port}/full/tiny_sam.pt"
-        card = replace(tiny.CARD, checkpoint=Checkpoint(url, None), **changes)
+        card = replace(tiny.CARD, weights=(tiny.official(url, **changes),))
         monkeypatch.setitem(MODELS, tiny.NAME, card)
         return card
 
@@ -277,7 +298,7 @@ def test_the_weights_commands(published, lightsam, cache, server):
     digest = hashlib.sha256(server.content).hexdigest()
     row = next(line for line in lightsam("weights", "list").stdout.splitlines() if " tiny_sam " in line)
     assert digest[:12] in row
-    assert "of the first download" in row
+    assert "recorded" in row
     assert lightsam("weights", "verify").stdout == f"tiny_sam: {digest}\n"
     row = next(line for line in lightsam("models").stdout.splitlines() if " tiny_sam " in line)
     assert " cached" in row
@@ -292,7 +313,7 @@ def test_the_weights_commands(published, lightsam, cache, server):
 
 def test_non_commercial_weights_need_a_word(published, lightsam, tmp_path, photograph, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    published(commercial_use=False, licence="LicenseRef-Example", licence_url="https://example.org/licence")
+    published(commercial_use=False, license="LicenseRef-Example", license_url="https://example.org/licence")
     for command in (
         ["weights", "download", tiny.NAME],
         ["export", tiny.NAME, "--stage", "encoder"],

@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from lightsam import load_model
-from lightsam.checkpoints import digest
-from lightsam.seeded import picture
 from lightsam.stages import split
+from lightsam.weights.seeded import picture
+from lightsam.weights.state import digest
 
 
 @pytest.fixture(scope="module")

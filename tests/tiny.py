@@ -7,7 +7,8 @@ from torch import nn
 
 from lightsam.modeling.repvit import RepViTConfig
 from lightsam.modeling.sam import Sam
-from lightsam.models import MODELS, Checkpoint, ModelCard
+from lightsam.models import MODELS, ModelCard, WeightSet
+from lightsam.models.card import OFFICIAL, Download
 from lightsam.models.edge_sam import FusedRepViT
 from lightsam.models.mobile_sam import TinyViT, TinyViTConfig
 from lightsam.models.repvit_sam import RepViT
@@ -40,17 +41,21 @@ def build_edge(image_size: int) -> Sam:
     return Sam(FusedRepViT(image_size, EDGE), image_size)
 
 
+def official(url: str, sha256: str | None = None, **changes) -> WeightSet:
+    """The weights of the tiny models' authors, at an address."""
+    facts = {"authors": "tiny authors", "license": "CC0-1.0", "license_url": "https://example.org/licence"}
+    return WeightSet(OFFICIAL, sources=(Download(url, sha256),), **{**facts, **changes})
+
+
 def _card(name: str, build) -> ModelCard:
     return ModelCard(
         name=name,
         title=name.replace("_", " ").title(),
         build=build,
         image_sizes=(SIZE, 192),
-        licence="CC0-1.0",
-        licence_url="https://example.org/licence",
         paper="https://example.org/paper",
         source="https://example.org/source",
-        checkpoint=Checkpoint(url="http://127.0.0.1:9/tiny_sam.pt", sha256=None),
+        weights=(official("http://127.0.0.1:9/tiny_sam.pt"),),
     )
 
 

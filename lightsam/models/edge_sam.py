@@ -21,7 +21,7 @@ from torch.nn import functional as F
 from lightsam.modeling.common import sam_neck
 from lightsam.modeling.repvit import RepViTConfig, repvit_layers
 from lightsam.modeling.sam import EMBEDDING_CHANNELS, Sam
-from lightsam.models.card import Checkpoint, ModelCard, Published
+from lightsam.models.card import OFFICIAL, Download, ModelCard, Published, WeightSet
 
 CONFIG = RepViTConfig(channels=(48, 96, 192, 384), depths=(3, 3, 15, 2), strides=(4, 8, 16, 32), outer_norm=False)
 
@@ -33,9 +33,16 @@ class BicubicDoubling(nn.Module):
 
     def __init__(self, side: int) -> None:
         super().__init__()
+        self.register_buffer("matrix", self._matrix(side, "bicubic"), persistent=False)  # (2 * side, side)
+
+    @staticmethod
+    def _matrix(side: int, mode: str) -> Tensor:
         # Resampling is linear along each axis, so what it does to the unit vectors is all that there is to know.
-        matrix = F.interpolate(torch.eye(side)[None, None], size=(2 * side, side), mode="bicubic")[0, 0]
-        self.register_buffer("matrix", matrix, persistent=False)  # (2 * side, side)
+        return F.interpolate(torch.eye(side)[None, None], size=(2 * side, side), mode=mode)[0, 0]
+
+    def use_mode(self, mode: str) -> None:
+        """Enlarge by another of PyTorch's modes: what upstream's own exports do is compared with that."""
+        self.matrix = self._matrix(self.matrix.shape[1], mode)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.matrix @ x @ self.matrix.T  # (B, C, 2 * side, 2 * side)
@@ -86,15 +93,23 @@ CARD = ModelCard(
     title="EdgeSAM",
     build=build,
     image_sizes=(1024, 512, 768),
-    licence="LicenseRef-S-Lab-1.0",
-    licence_url="https://github.com/chongzhou96/EdgeSAM/blob/master/LICENSE",
-    commercial_use=False,
     paper="https://arxiv.org/abs/2312.06660",
     source="https://github.com/chongzhou96/EdgeSAM",
-    checkpoint=Checkpoint(
-        # EdgeSAM-3x, the best of the published: the architecture of edge_sam.pth, trained on three times the pictures.
-        url="https://huggingface.co/spaces/chongzhou/EdgeSAM/resolve/main/weights/edge_sam_3x.pth",
-        sha256=None,
+    weights=(
+        WeightSet(
+            OFFICIAL,
+            authors="EdgeSAM's authors",
+            license="LicenseRef-S-Lab-1.0",
+            license_url="https://github.com/chongzhou96/EdgeSAM/blob/master/LICENSE",
+            commercial_use=False,
+            # EdgeSAM-3x, the best of the published: the architecture of edge_sam.pth, trained on three times the
+            # pictures.
+            sources=(
+                Download(
+                    "https://huggingface.co/spaces/chongzhou/EdgeSAM/resolve/main/weights/edge_sam_3x.pth", sha256=None
+                ),
+            ),
+        ),
     ),
     published=Published("EdgeSAM README, https://github.com/chongzhou96/EdgeSAM", coco_ap=42.7),
 )

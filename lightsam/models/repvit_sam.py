@@ -16,7 +16,15 @@ from torch import Tensor, nn
 from lightsam.modeling.common import sam_neck
 from lightsam.modeling.repvit import RepViTConfig, repvit_layers
 from lightsam.modeling.sam import Sam
-from lightsam.models.card import REPVIT_SAM_README, Checkpoint, ModelCard, Published, repvit_sam_readme
+from lightsam.models.card import (
+    OFFICIAL,
+    REPVIT_SAM_README,
+    Download,
+    ModelCard,
+    Published,
+    WeightSet,
+    repvit_sam_readme,
+)
 
 CONFIG = RepViTConfig(channels=(80, 160, 320, 640), depths=(7, 7, 35, 2), strides=(4, 8, 16, 16), outer_norm=True)
 
@@ -43,13 +51,16 @@ CARD = ModelCard(
     title="RepViT-SAM",
     build=build,
     image_sizes=(1024, 512, 768),
-    licence="Apache-2.0",
-    licence_url="https://github.com/THU-MIG/RepViT/blob/main/LICENSE",
     paper="https://arxiv.org/abs/2312.05760",
     source="https://github.com/THU-MIG/RepViT",
-    checkpoint=Checkpoint(
-        url="https://github.com/THU-MIG/RepViT/releases/download/v1.0/repvit_sam.pt",
-        sha256=None,
+    weights=(
+        WeightSet(
+            OFFICIAL,
+            authors="RepViT-SAM's authors",
+            license="Apache-2.0",
+            license_url="https://github.com/THU-MIG/RepViT/blob/main/LICENSE",
+            sources=(Download("https://github.com/THU-MIG/RepViT/releases/download/v1.0/repvit_sam.pt", sha256=None),),
+        ),
     ),
     published=Published(REPVIT_SAM_README, coco_ap=44.4, latencies=repvit_sam_readme(48.9, 44.8)),
 )

@@ -20,10 +20,18 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightsam.modeling.common import sam_neck
+from lightsam.modeling.common import Lookup, sam_neck
 from lightsam.modeling.sam import EMBEDDING_STRIDE, Sam
 from lightsam.modeling.windows import attend_in_windows
-from lightsam.models.card import REPVIT_SAM_README, Checkpoint, ModelCard, Published, repvit_sam_readme
+from lightsam.models.card import (
+    OFFICIAL,
+    REPVIT_SAM_README,
+    Download,
+    ModelCard,
+    Published,
+    WeightSet,
+    repvit_sam_readme,
+)
 
 TRAINED_SIDE = 1024 // EMBEDDING_STRIDE
 """Positions a side that the checkpoints' position embeddings are for."""
@@ -71,6 +79,10 @@ class WindowAttention(nn.Module):
     def fold(self) -> None:
         """Look both tables up once."""
         self.row_table, self.column_table = self._table(self.rel_pos_h), self._table(self.rel_pos_w)
+
+    def lookups(self) -> dict[str, Lookup]:
+        """As upstream does: by the query's place, then by the key's."""
+        return {name: Lookup(0, self.distances) for name in ("rel_pos_h", "rel_pos_w")}
 
     def _biases(self, q: Tensor) -> tuple[Tensor, Tensor]:
         """For queries (N, L, d): a bias for each row of keys (N, L, w, 1), and for each column (N, L, 1, w)."""
@@ -181,11 +193,17 @@ def _card(size: str, config: ViTConfig, file: str, sha256: str, published: Publi
         title=f"SAM ViT-{size}",
         build=partial(build, config=config),
         image_sizes=(1024,),
-        licence="Apache-2.0",
-        licence_url="https://github.com/facebookresearch/segment-anything/blob/main/LICENSE",
         paper="https://arxiv.org/abs/2304.02643",
         source="https://github.com/facebookresearch/segment-anything",
-        checkpoint=Checkpoint(f"https://dl.fbaipublicfiles.com/segment_anything/{file}", sha256),
+        weights=(
+            WeightSet(
+                OFFICIAL,
+                authors="Segment Anything's authors (Meta AI)",
+                license="Apache-2.0",
+                license_url="https://github.com/facebookresearch/segment-anything/blob/main/LICENSE",
+                sources=(Download(f"https://dl.fbaipublicfiles.com/segment_anything/{file}", sha256),),
+            ),
+        ),
         published=published,
     )
 

@@ -1,22 +1,15 @@
-"""From a checkpoint, or from nothing but a seed, to a model with weights."""
+"""State dicts: reading and writing them, and loading one into a model, strictly."""
 
 import hashlib
-import logging
 from collections.abc import Container, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from lightsam import seeded
-from lightsam.downloads import ProgressBar, download
-from lightsam.errors import CheckpointError, LicenceError
+from lightsam.errors import CheckpointError
 from lightsam.modeling.sam import Sam
-from lightsam.models import ModelCard, find_model
-
-log = logging.getLogger("lightsam")
 
 WRAPPERS = ("model", "state_dict")
 """Keys under which training scripts put the state dict."""
@@ -24,17 +17,6 @@ PREFIXES = ("module.", "image_encoder.")
 """Before every name: of a model saved from DataParallel, and of a SAM trained as another model's encoder."""
 NAMED_AT_MOST = 8
 """Keys named in a message before it counts the rest; the exception carries all."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What a model's weights are."""
-
-    name: str
-    """"official", "seeded", or the file's name."""
-    sha256: str
-    """Of the float32 tensors, by name: the same weights have the same digest in whatever file they come."""
-    trained: bool
 
 
 class KeyMismatchError(CheckpointError):
@@ -90,6 +72,13 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     return dict(content)
 
 
+def write_state_dict(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
+    """Write a ``.safetensors`` file: float32 tensors by name, and flat strings about them."""
+    from safetensors.torch import save_file
+
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path, {"format": "pt", **metadata})
+
+
 def strip_prefixes(state: dict[str, Tensor], expected: Container[str]) -> dict[str, Tensor]:
     """Take away what training scripts put before every name.
 
@@ -101,14 +90,27 @@ def strip_prefixes(state: dict[str, Tensor], expected: Container[str]) -> dict[s
     return state
 
 
+def optional_keys(model: Sam) -> set[str]:
+    """What a checkpoint may lack: counters of training steps, and layers that no run of the model uses."""
+    counters = {name for name in model.state_dict() if name.endswith("num_batches_tracked")}
+    unused = tuple(
+        f"{name}.{part}." for name, module in model.named_modules() for part in getattr(module, "never_run", ())
+    )
+    return counters | {name for name in model.state_dict() if name.startswith(unused)}
+
+
 def load_state(model: Sam, state: Mapping[str, Tensor], origin: str, name: str) -> None:
-    """Load ``state`` into ``model``, strictly.
+    """Load ``state`` into ``model``, strictly; floating-point tensors of any precision become float32.
+
+    What `optional_keys` names and the checkpoint lacks becomes zero.
 
     Raises:
         KeyMismatchError: naming every missing, unexpected and misshapen key.
         CheckpointError: if a tensor holds NaN or infinity.
     """
     expected = model.state_dict()
+    absent = {key: torch.zeros_like(expected[key]) for key in optional_keys(model) - set(state)}
+    state = {**state, **absent}
     missing = [key for key in expected if key not in state]
     unexpected = [key for key in state if key not in expected]
     misshapen = [
@@ -118,71 +120,14 @@ def load_state(model: Sam, state: Mapping[str, Tensor], origin: str, name: str) 
     ]
     if missing or unexpected or misshapen:
         raise KeyMismatchError(origin, name, missing, unexpected, misshapen)
+    kinds = {key: tensor.dtype for key, tensor in state.items() if expected[key].is_floating_point()}
+    integers = [key for key, dtype in kinds.items() if not dtype.is_floating_point]
+    if integers:
+        raise CheckpointError(
+            f"{origin} holds {len(integers)} tensors of whole numbers where the model has fractions, the first is "
+            f"{integers[0]} ({kinds[integers[0]]}): a quantized checkpoint cannot be loaded"
+        )
     broken = [key for key, tensor in state.items() if tensor.is_floating_point() and not tensor.isfinite().all()]
     if broken:
         raise CheckpointError(f"{origin} holds NaN or infinity in {len(broken)} tensors, the first is {broken[0]}")
     model.load_state_dict(state, strict=True)
-
-
-def check_licence(card: ModelCard, accept_license: bool) -> None:
-    """Hold up whoever may not know that the weights are not for every use.
-
-    Raises:
-        LicenceError: for weights that may not be used commercially, unless that was accepted.
-    """
-    if not card.commercial_use and not accept_license:
-        raise LicenceError(
-            f"the weights of {card.name} are for non-commercial use only ({card.licence}, {card.licence_url}): give "
-            "--accept-license if yours is (accept_license=True in Python), or take --weights seeded"
-        )
-
-
-def load_model(
-    name: str,
-    *,
-    weights: str | Path = "auto",
-    image_size: int | None = None,
-    accept_license: bool = False,
-    progress: ProgressBar | None = None,
-) -> Sam:
-    """Build a model and give it weights.
-
-    Args:
-        name: as in `MODELS`.
-        weights: "official" (the published checkpoint, from the cache or downloaded), "seeded" (well-conditioned
-            random weights), "auto" (official, and seeded with a loud warning where that cannot be had), or the path
-            of a checkpoint.
-        image_size: side of the square input, in pixels; None for the model's own.
-        accept_license: needed for weights that are not for commercial use.
-        progress: told of a download.
-
-    Returns:
-        The model in evaluation mode, with ``weights`` set.
-
-    Raises:
-        UsageError: for an unknown model or an image size that it does not allow.
-        LicenceError: for weights whose licence must be accepted first.
-        CheckpointError: for weights that cannot be had or do not fit.
-    """
-    card = find_model(name)
-    if str(weights) != "seeded":
-        check_licence(card, accept_license)
-    model = card.build(card.resolve_image_size(image_size)).eval()
-    chosen = str(weights)
-    path: Path | None = None
-    if chosen in ("auto", "official"):
-        try:
-            path, chosen = download(card, progress), "official"
-        except CheckpointError as error:
-            if chosen == "official":
-                raise
-            log.warning("%s. Going on with SEEDED, UNTRAINED weights: the masks will mean nothing.", error)
-            chosen = "seeded"
-    elif chosen != "seeded":
-        path, chosen = Path(weights), Path(weights).name
-    if path is None:
-        seeded.fill(model, card.build)
-    else:
-        load_state(model, strip_prefixes(read_state_dict(path), model.state_dict()), str(path), card.name)
-    model.weights = Weights(chosen, digest(model.state_dict()), trained=path is not None)
-    return model

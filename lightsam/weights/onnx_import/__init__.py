@@ -1,0 +1,137 @@
+"""A checkpoint from ONNX files that others exported.
+
+Names are gone from most of such a file, BatchNorms are folded into convolutions, weights transposed, biases expanded.
+`graph` reads the file, `uses` lists what it does with its constants, `slots` what the model expects, `placing` brings
+the two together, and `proof` runs both.
+
+`onnx` and `onnxruntime` are imported inside functions here, and nowhere else in this package.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+from torch import Tensor
+
+from lightsam.errors import CheckpointError, FormatUnavailableError
+from lightsam.modeling.sam import EMBEDDING_STRIDE
+from lightsam.models import ModelCard
+
+from . import save
+from .graph import Graph, read_graph
+from .placing import PlacingError, place
+from .proof import Agreement, decoder_inputs, prove_decoder, prove_encoder
+from .slots import UndoError, expected
+from .uses import read_uses
+
+__all__ = ["STEPS", "Agreement", "Imported", "PlacingError", "import_onnx", "save"]
+
+STEPS = 6
+"""How often `import_onnx` reports a step."""
+
+
+@dataclass(frozen=True)
+class Imported:
+    """What two ONNX files hold of a model."""
+
+    state: dict[str, Tensor]
+    """The checkpoint, float32, without what no run of the model uses."""
+    agreements: tuple[Agreement, ...]
+    """The proof."""
+    convention: str
+    """How the encoder's file wants its picture."""
+    never_run: tuple[str, ...]
+    """Keys of published checkpoints that are in no export, because nothing uses them."""
+    constants: tuple[str, ...]
+    """Constants of the files that nothing was taken from."""
+
+    @property
+    def worst_db(self) -> float:
+        """PSNR of the output that agrees least."""
+        return min(one.psnr_db for one in self.agreements)
+
+
+def import_onnx(
+    encoder: Path, decoder: Path, card: ModelCard, on_step: Callable[[str], None] = lambda _: None
+) -> Imported:
+    """Read a checkpoint out of an image encoder and a mask decoder, and prove that it answers as they do.
+
+    Args:
+        encoder: an ONNX file of the image encoder, float32, with or without its preprocessing.
+        decoder: an ONNX file of prompt encoder and mask decoder, with segment-anything's inputs.
+        card: of the model that they were exported from.
+        on_step: told what begins.
+
+    Raises:
+        FormatUnavailableError: if onnx or onnxruntime is not installed.
+        PlacingError: naming what is not in the files, and what in them is not the model's.
+        CheckpointError: if a file is missing, damaged, quantized, or the proof fails.
+    """
+    try:
+        import onnx  # noqa: F401
+        import onnxruntime  # noqa: F401
+    except ImportError as error:
+        raise FormatUnavailableError.for_extra("onnx", error.name) from error
+
+    on_step(f"reading {encoder.name}")
+    graphs = [read_graph(encoder)]
+    on_step(f"reading {decoder.name}")
+    graphs.append(read_graph(decoder))
+    _check_roles(*graphs)
+    on_step(f"building {card.title}")
+    model = card.build(card.resolve_image_size(_image_size(*graphs))).eval()
+    on_step("placing every tensor")
+    placements = []
+    for graph, is_decoder in zip(graphs, (False, True), strict=True):
+        uses = read_uses(graph)
+        try:
+            tried = [
+                place(expected(card, model, decoder=is_decoder, fused=fused), uses, graph) for fused in (False, True)
+            ]
+        except UndoError as error:
+            raise CheckpointError(f"{graph.path} cannot be imported as {card.name}: {error}") from error
+        placements.append(min(tried, key=lambda placement: placement.faults))
+        if placements[-1].faults:
+            raise PlacingError(str(graph.path), card.name, placements[-1].missing, placements[-1].unplaced)
+    state = placements[0].state | placements[1].state
+    never_run = tuple(key for key in model.state_dict() if key not in state)
+    model.load_state_dict(state, strict=False)
+    on_step("running both encoders on a photograph")
+    agreement, convention, embeddings = prove_encoder(graphs[0], model)
+    on_step("running both decoders on prompts")
+    agreements = (agreement, *prove_decoder(graphs[1], model, placements[1], embeddings))
+    constants = tuple(name for placement in placements for name in placement.constants)
+    return Imported(state, agreements, convention, never_run, constants)
+
+
+def _check_roles(encoder: Graph, decoder: Graph) -> None:
+    """Tell swapped files apart from files of something else."""
+    looks = [_looks_like_decoder(graph) for graph in (encoder, decoder)]
+    if looks == [True, False]:
+        raise CheckpointError(
+            f"{encoder.path} is a mask decoder and {decoder.path} is none: give the encoder first, then the decoder"
+        )
+    if looks[0] or len(encoder.inputs) != 1:
+        names = ", ".join(info.name for info in encoder.inputs)
+        raise CheckpointError(f"{encoder.path} is no image encoder: its inputs are {names}")
+    decoder_inputs(decoder)
+
+
+def _looks_like_decoder(graph: Graph) -> bool:
+    try:
+        decoder_inputs(graph)
+    except CheckpointError:
+        return False
+    return True
+
+
+def _image_size(encoder: Graph, decoder: Graph) -> int | None:
+    """What both were exported for; None if they leave it open."""
+    sides = {side for side in encoder.inputs[0].shape[-3:] if side is not None and side > 4}
+    grid = decoder_inputs(decoder)["image_embeddings"].shape[-1]
+    if grid is not None:
+        sides.add(grid * EMBEDDING_STRIDE)
+    if len(sides) > 1:
+        found = " and ".join(map(str, sorted(sides)))
+        raise CheckpointError(f"{encoder.path} and {decoder.path} are for image sizes of {found} pixels: not a pair")
+    return sides.pop() if sides else None
