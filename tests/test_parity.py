@@ -2,7 +2,7 @@
 
 import re
 from copy import copy
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 import coremltools as ct
 import numpy as np
@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lightsam.errors import UsageError
+from lightsam.stages import Stage
 from lightsam_exporters.gates import GATES
 from lightsam_exporters.loading import find_export
 from lightsam_exporters.manifest import read
@@ -111,7 +112,55 @@ def test_one_wrong_pixel_in_a_hundred_fails_by_iou_alone(trial, pair):
     report = judge(trial, pair[0], with_run(pair[1], flip_near_threshold), replace(GATE, psnr_db=20))
     assert not report.passed
     assert all("mask IoU" in failure and "PSNR" not in failure for failure in report.failures)
-    assert all(m.masks.shown.flipped_pixels > 100 for m in report.measurements if m.scope == "decoder" and m.masks)
+    shown = [m.masks.shown for m in report.measurements if m.scope == "decoder" and m.masks]
+    assert all(masks.flipped_pixels - masks.rounded_pixels > 20 for masks in shown), shown
+
+
+SURE = np.array([50, 50, 50, 1], np.float32)[:, None, None]
+"""Drawn weights decide nothing: times this, the reference is sure of all masks but the last."""
+
+
+def sharpened(run):
+    return lambda inputs: {n: a * SURE if n == "low_res_masks" else a for n, a in run(inputs).items()}
+
+
+@dataclass(frozen=True)
+class SharpenedStage(Stage):
+    def run(self, inputs):
+        return sharpened(super().run)(inputs)
+
+
+def judge_losing(trial, pair, share, which):
+    """Judge a decoder that loses a share of the pixels of one mask: of its middle, where logits are large."""
+    decoder = trial.reference.decoder
+    sure = SharpenedStage(decoder.name, decoder.module, decoder.inputs, decoder.outputs)
+    alone = trial.against(replace(trial.reference, decoder=sure))
+    alone.cases = tuple(case for case in trial.cases if case.name == "box")  # to which the answer is mask 0
+
+    def run(inputs):
+        outputs = sharpened(pair[1].run)(inputs)
+        logits = outputs["low_res_masks"][0, which]
+        logits[logits > np.quantile(logits[logits > 0], 1 - share)] *= -1
+        return outputs
+
+    return judge(alone, None, replace(pair[1], run=run), replace(GATES["coreml", "float16"], psnr_db=-99))
+
+
+def test_a_point_of_mask_iou_fails_by_the_loosest_gate(trial, pair):
+    """Whatever the decibels are."""
+    assert judge_losing(trial, pair, 0, 0).passed
+    (failure,) = judge_losing(trial, pair, 0.005, 0).failures
+    assert re.search(r"mask IoU of the mask that is shown is 0\.98", failure)
+
+
+@pytest.mark.parametrize(("which", "group"), [(1, "decided"), (2, "decided"), (3, "undecided")])
+def test_a_mask_that_nobody_is_shown_is_held_where_the_reference_is_decided(trial, pair, which, group):
+    report = judge_losing(trial, pair, 0.1, which)
+    assert report.passed == (group == "undecided")
+    assert all("another mask, of which the reference is sure" in failure for failure in report.failures)
+    (masks,) = (m.masks for m in report.measurements if m.masks)
+    assert masks.shown.flipped_pixels == 0
+    assert getattr(masks, group).mask_iou < 0.95  # measured and told, gate or not
 
 
 def test_everything_that_fails_is_told_at_once(trial, pair):
