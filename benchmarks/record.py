@@ -74,6 +74,7 @@ class Parity:
     worst_psnr_db: float | None
     """Of all measurements; None where all are exact."""
     worst_mask_iou: float | None
+    """Of the masks that a user is shown; None where there are none."""
 
     @classmethod
     def of(cls, parity: Mapping[str, Any]) -> "Parity":
@@ -84,9 +85,10 @@ class Parity:
         """
         try:
             decibels = [one["psnr_db"] for one in parity["measurements"] if one["psnr_db"] is not None]
-            ious = [one["mask_iou"] for one in parity["measurements"] if one["mask_iou"] is not None]
+            masks = [one["masks"] for one in parity["measurements"] if one["masks"] is not None]
+            ious = [groups["shown"]["mask_iou"] for groups in masks]
             passed, judge, suite = parity["passed"], parity["judge"], parity["suite"]
-        except KeyError as error:
+        except (KeyError, TypeError) as error:
             raise ContractError(f"a manifest's judgement lacks {error}: export again with --overwrite") from error
         return cls(passed, judge, suite, min(decibels, default=None), min(ious, default=None))
 

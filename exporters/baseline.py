@@ -1,7 +1,7 @@
 """Did it get worse? A judgement held to one that an older manifest records."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -64,15 +64,25 @@ def _key(measurement: Mapping[str, Any]) -> tuple[str, ...]:
 def _worse(new: Measurement, old: Mapping[str, Any], margin: Margin) -> list[str]:
     where = ", ".join(filter(None, (new.scope, new.picture, new.prompt)))
     lines = []
-    was_db = _decibels(old["psnr_db"])
+    was_db = _decibels(old["exact"], old["psnr_db"])
     for what, now, before, least in (
-        ("PSNR", _decibels(new.psnr_db), was_db, min(was_db, _AS_GOOD_AS_EXACT_DB) - margin.decibels),
-        ("mask IoU", new.mask_iou, old["mask_iou"], (old["mask_iou"] or 0) - margin.iou),
+        ("PSNR", _decibels(new.exact, new.psnr_db), was_db, min(was_db, _AS_GOOD_AS_EXACT_DB) - margin.decibels),
+        *((f"mask IoU ({group})", now, before, before - margin.iou) for group, now, before in _mask_ious(new, old)),
     ):
-        if now is not None and before is not None and not now >= least:
+        if not now >= least:
             lines.append(f"{where}: {new.output}: {what} was {before:.5g} and is {now:.5g}")
     return lines
 
 
-def _decibels(psnr_db: float | None) -> float:
-    return math.inf if psnr_db is None else psnr_db
+def _decibels(exact: bool, psnr_db: float | None) -> float:
+    if exact:
+        return math.inf
+    return math.nan if psnr_db is None else psnr_db
+
+
+def _mask_ious(new: Measurement, old: Mapping[str, Any]) -> Iterator[tuple[str, float, float]]:
+    """The mask IoUs that gates hold, by group, where both have them."""
+    for group in ("shown", "decided") if new.masks is not None and old["masks"] is not None else ():
+        now, before = getattr(new.masks, group), old["masks"][group]
+        if now is not None and before is not None:
+            yield group, now.real_mask_iou, before["real_mask_iou"]

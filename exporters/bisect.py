@@ -21,8 +21,8 @@ from . import find_format
 from .base import Value
 from .loading import Export
 from .noise import kept_off_the_terminal
-from .parity import Trial
 from .reference import Reference
+from .trial import Trial
 
 _FOLLOWING = 3
 """Compared values that must be off too, for the first to be at fault and not only named differently."""

@@ -14,8 +14,9 @@ from lightsam.stages import Arrays, Stage, Stages, split
 from .base import LoadedStage, RunOptions
 from .gates import GATES, Gate
 from .loading import Export, exports_at, load_pair
-from .parity import OnAnswer, ParityReport, Trial, judge
+from .parity import OnAnswer, ParityReport, judge
 from .suite import Suite
+from .trial import Trial
 
 
 @dataclass(frozen=True)

@@ -7,12 +7,12 @@ from PIL import Image, ImageFilter
 
 from lightsam.metrics import flipped_pixels
 from lightsam.overlay import draw_overlay
-from lightsam.stages import IOU_PREDICTIONS, LOW_RES_MASKS, Arrays
+from lightsam.stages import LOW_RES_MASKS, Arrays
 from lightsam.transforms import MASK_THRESHOLD, upscale_masks
 
-from .parity import Trial
 from .suite import Case
 from .thumbnails import data_uri, scaled_prompt, thumbnail_size
+from .trial import Trial
 
 _FLIPPED = (255, 0, 80)
 
@@ -33,12 +33,12 @@ class Illustration:
 
 
 def illustrate(trial: Trial, case: Case, expected: Arrays, found: Arrays) -> Illustration | None:
-    """Draw the best mask of a case's first prompt; None if what was found is no mask."""
+    """Draw the mask that a user is shown for a case's first prompt; None if what was found is no mask."""
     logits = [answer.get(LOW_RES_MASKS, np.empty(0)) for answer in (expected, found)]
     if logits[0].shape != logits[1].shape or not np.isfinite(logits[1]).all():
         return None
-    best = int(expected[IOU_PREDICTIONS][0].argmax())
-    full = [upscale_masks(masks[0, best : best + 1], trial.frame)[0] for masks in logits]  # (height, width) each
+    shown = trial.shown(case)[-1][0]
+    full = [upscale_masks(masks[0, shown : shown + 1], trial.frame)[0] for masks in logits]  # (height, width) each
     masks = [array > MASK_THRESHOLD for array in full]
     size = thumbnail_size(trial.picture)
     small = trial.picture.resize(size, Image.Resampling.LANCZOS)

@@ -133,7 +133,7 @@ def _rejudge_one(
     on_answer: OnAnswer,
 ) -> ParityReport:
     changed = entry.changed_files()
-    if any("is missing" in line for line in changed):
+    if entry.missing_files():
         return replace(judge_pair(reference, {}, entry.format_name, options, questions, changed), judge="nobody")
     loaded = {name: entry.load(name, how) for name in STAGE_NAMES}
     return judge_pair(reference, loaded, entry.format_name, options, questions, changed, on_answer)

@@ -42,6 +42,11 @@ class Export:
         file = self.entry["files"].get(stage)
         return None if file is None else self.folder / file["path"]
 
+    def missing_files(self) -> list[Path]:
+        """Every file that is listed and is not there."""
+        paths = [self.folder / file["path"] for file in self.entry["files"].values()]
+        return [path for path in paths if not path.exists()]
+
     def changed_files(self) -> list[str]:
         """A line for every file that is missing or not the one that was exported."""
         lines = []

@@ -10,6 +10,7 @@ from lightsam import __version__
 
 from .bisect import Bisection
 from .html import render
+from .masks import DECIDED
 
 if TYPE_CHECKING:
     from .report import Judged
@@ -21,11 +22,17 @@ _TOP_DB = 160.0
 
 def as_html(judged: "Sequence[Judged]") -> str:
     """The table of gates, every measurement, errors by operation, answers as pictures, versions and hashes."""
-    return render(__package__, {"decibels": _decibels, "curve": _curve}, judged=judged, version=__version__)
+    return render(
+        __package__,
+        {"decibels": _decibels, "curve": _curve},
+        judged=judged,
+        version=__version__,
+        decided=DECIDED,
+    )
 
 
-def _decibels(value: float | None) -> str:
-    return "exact" if value is None else f"{value:.1f}"
+def _decibels(value: float | None, exact: bool) -> str:
+    return "exact" if exact or value is None else f"{value:.1f}"
 
 
 def _curve(found: Bisection) -> Markup:

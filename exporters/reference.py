@@ -6,8 +6,8 @@ from lightsam.weights.checkpoints import Weights, load_model
 from lightsam.weights.downloads import ProgressBar
 
 from .base import ExportOptions
-from .parity import Trial
 from .suite import Suite
+from .trial import Trial
 
 
 class Reference:

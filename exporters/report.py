@@ -17,7 +17,7 @@ from .illustrate import Illustration
 from .page import as_html
 from .parity import ParityReport
 
-SCHEMA = 1
+SCHEMA = 2
 """Of the JSON; raised when a field changes its name or meaning."""
 
 

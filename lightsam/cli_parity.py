@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from lightsam_exporters.illustrate import Illustration
     from lightsam_exporters.judging import Questions
     from lightsam_exporters.loading import Export
-    from lightsam_exporters.parity import ParityReport, Trial
+    from lightsam_exporters.parity import ParityReport
     from lightsam_exporters.report import Judged
     from lightsam_exporters.suite import Case
+    from lightsam_exporters.trial import Trial
 
 ComputeUnits = Annotated[str, typer.Option(help="Core ML on macOS: ALL, CPU_AND_GPU, CPU_AND_NE or CPU_ONLY.")]
 Numerics = Annotated[
@@ -70,7 +71,7 @@ def parity(
     gate: Annotated[
         list[str] | None,
         typer.Option(
-            help="Replace a number of the gate: psnr_db, mask_iou, boundary_iou, iou_tolerance. Repeatable.",
+            help="Replace a number of the gate: psnr_db, mask_iou, boundary_iou, iou_tolerance, rounding. Repeatable.",
             metavar="NAME=NUMBER",
         ),
     ] = None,

@@ -112,6 +112,20 @@ def outline_band(mask: np.ndarray, distance: int) -> np.ndarray:
     return mask & (sums < side * side)
 
 
+def stability_score(logits: np.ndarray, offset: float = 1.0) -> float:
+    """How decided a mask is: the IoU of what it is with the threshold moved up, and moved down.
+
+    segment-anything's ``calculate_stability_score`` and its automatic mask generator's offset
+    (https://github.com/facebookresearch/segment-anything, ``segment_anything/utils/amg.py``); 1 where nothing comes
+    near the threshold, as of a mask that is empty beyond doubt.
+
+    Args:
+        logits: (height, width) at the picture's size; 0 is the threshold.
+        offset: by which it is moved, in logits.
+    """
+    return mask_iou(logits > offset, logits > -offset)
+
+
 def same_order(reference: np.ndarray, candidate: np.ndarray, tolerance: float) -> bool:
     """Whether two rows of scores rank alike, but for those that the reference has within ``tolerance``."""
     a, b = _pair(reference, candidate)

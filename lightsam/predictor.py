@@ -107,7 +107,7 @@ class Predictor:
             for prompt, low_res_masks, iou_predictions in zip(
                 batch, outputs["low_res_masks"], outputs["iou_predictions"], strict=True
             ):
-                kept = slice(1, None) if _ambiguous(prompt, multimask) else slice(0, 1)
+                kept = answering_masks(prompt, multimask)
                 if best_only:
                     best = kept.start + int(iou_predictions[kept].argmax())
                     kept = slice(best, best + 1)
@@ -116,7 +116,25 @@ class Predictor:
         return answers
 
 
-def _ambiguous(prompt: Prompt, multimask: bool | None) -> bool:
-    if multimask is not None:
-        return multimask
-    return len(prompt.points) == 1 and prompt.box is None and prompt.mask is None
+def answering_masks(prompt: Prompt, multimask: bool | None = None) -> slice:
+    """Which of a decoder's masks answer a prompt.
+
+    Masks 1 to 3 are for an ambiguous prompt, which a lone point is: it may mean a part or the whole. Mask 0 is the
+    single answer to every other one (https://arxiv.org/abs/2304.02643, section 3).
+
+    Args:
+        multimask: three masks or the single one, whatever the prompt is; None goes by the prompt.
+    """
+    if multimask is None:
+        multimask = len(prompt.points) == 1 and prompt.box is None and prompt.mask is None
+    return slice(1, None) if multimask else slice(0, 1)
+
+
+def shown_mask(prompt: Prompt, iou_predictions: np.ndarray) -> int:
+    """Index of the one mask that a user is shown: of those that answer the prompt, the best by predicted IoU.
+
+    Args:
+        iou_predictions: (K,) of all of a decoder's masks.
+    """
+    answering = answering_masks(prompt)
+    return range(len(iou_predictions))[answering][int(iou_predictions[answering].argmax())]

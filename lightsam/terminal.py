@@ -35,6 +35,7 @@ if TYPE_CHECKING:
     from lightsam_benchmarks.points import Done
     from lightsam_benchmarks.report import Table as BenchmarkTable
     from lightsam_exporters.bisect import Bisection
+    from lightsam_exporters.masks import MaskGroups
     from lightsam_exporters.parity import ParityReport
     from lightsam_exporters.pipeline import Outcome
     from lightsam_exporters.residency import Share
@@ -219,11 +220,15 @@ def print_report(title: str, report: "ParityReport", *, every: bool = False) -> 
         "mask IoU",
         "boundary IoU",
         "flipped",
-        "ranks",
+        "others",
+        "undecided",
+        "choice",
         "verdict",
         title=f"{title}: suite {report.suite}",
-        caption=f"judged by: {report.judge}. Gates: {gate.psnr_db:g} dB a stage, mask IoU {gate.mask_iou:g}, boundary "
-        f"IoU {gate.boundary_iou:g}, ranks but for ties within {gate.iou_tolerance:g}",
+        caption=f"judged by: {report.judge}. Gates: {gate.psnr_db:g} dB a stage, mask IoU {gate.mask_iou:g} and "
+        f"boundary IoU {gate.boundary_iou:g} (pixels within rounding do not count), the same choice but for ties "
+        f"within {gate.iou_tolerance:g}. Mask IoU to flipped: the masks that a user is shown; others: further ones, "
+        "where the reference is decided; undecided: the rest, under no gate",
     )
     for row in report.measurements if every else report.worst():
         where = ": ".join(filter(None, (row.picture, row.prompt)))
@@ -234,15 +239,29 @@ def print_report(title: str, report: "ParityReport", *, every: bool = False) -> 
             "exact" if row.psnr_db is None else f"{row.psnr_db:.1f}",
             "exact" if row.sqnr_db is None else f"{row.sqnr_db:.1f}",
             f"{row.max_abs_error:.2e}",
-            "" if row.mask_iou is None else f"{row.mask_iou:.5f}",
-            "" if row.boundary_iou is None else f"{row.boundary_iou:.5f}",
-            "" if row.flipped_pixels is None else str(row.flipped_pixels),
-            "" if row.same_order is None else ("same" if row.same_order and row.same_best else "other"),
+            *_mask_cells(row.masks),
+            "" if row.same_choice is None else ("same" if row.same_choice else "other"),
             FAIL if row.failure else PASS,
         )
     out.print(table)
     for failure in report.failures:
         out.print(FAIL, failure, soft_wrap=True)
+
+
+def _mask_cells(masks: "MaskGroups | None") -> list[str]:
+    """Mask IoU, boundary IoU and flipped pixels of the masks that are shown; mask IoU of the two other groups."""
+    if masks is None:
+        return [""] * 5
+    shown, others = masks.shown, (masks.decided, masks.undecided)
+    flipped = str(shown.flipped_pixels)
+    if shown.rounded_pixels:
+        flipped += f" ({shown.rounded_pixels} rounded)"
+    return [
+        f"{shown.mask_iou:.5f}",
+        f"{shown.boundary_iou:.5f}",
+        flipped,
+        *("" if group is None else f"{group.mask_iou:.5f}" for group in others),
+    ]
 
 
 def print_bisection(found: "Bisection") -> None:
@@ -275,7 +294,8 @@ def print_outcomes(outcomes: "list[Outcome]") -> None:
     for outcome in outcomes:
         report, error = outcome.report, outcome.error
         decibels = [m.psnr_db for m in report.measurements if m.psnr_db is not None] if report else []
-        ious = [m.mask_iou for m in report.measurements if m.mask_iou is not None] if report else []
+        groups = [m.masks for m in report.measurements if m.masks is not None] if report else []
+        ious = [masks.shown.mask_iou for masks in groups]
         table.add_row(
             outcome.request.name,
             f"{min(decibels):.1f}" if decibels else "",

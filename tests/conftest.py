@@ -1,6 +1,7 @@
 """What the tests share: a tiny registered model, its exports, photographs, and the command."""
 
 import functools
+import os
 import shutil
 import subprocess
 import sys
@@ -13,6 +14,7 @@ import torch
 from command import OWN_PROCESSES, Done, run_command
 from PIL import Image
 from skimage import data
+from trained import Trained
 
 from lightsam import Predictor, load_model
 from lightsam.stages import STAGE_NAMES, Stages, split
@@ -105,6 +107,15 @@ def exported(exports_of) -> Path:
     """The tiny model's folder with Core ML in both precisions; shared, so read it only."""
     (folder,) = {exports_of("coreml", precision).folder for precision in ("float32", "float16")}
     return folder
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """MobileSAM with trained weights at 1024: fetched, and fails where they cannot be."""
+    threads = torch.get_num_threads()
+    torch.set_num_threads(os.cpu_count() or 1)
+    yield Trained(tmp_path_factory.mktemp("trained"))
+    torch.set_num_threads(threads)
 
 
 @pytest.fixture

@@ -3,11 +3,11 @@
 from copy import deepcopy
 from dataclasses import replace
 
+import faults
 import numpy as np
 import pytest
 import tiny
 import torch
-from torch import nn
 
 from lightsam import load_model, split
 from lightsam.errors import ContractError
@@ -71,23 +71,17 @@ def culprit_of(entry, reference, trial, threshold=100) -> tuple[Step | None, Ste
 
 @pytest.mark.parametrize("format_name", ["coreml", "onnx"])
 def test_a_scaled_weight(faulty, reference, trial, format_name):
-    def tamper(encoder):
-        encoder.image_encoder.layers[1].blocks[0].mlp.fc1.weight.data *= 1.01
-
-    entry = faulty("encoder", tamper, format_name)
+    entry = faulty("encoder", faults.scaled_weight, format_name)
     assert any("PSNR" in line for line in failures_of(trial, entry.load("encoder")))
     before, culprit = culprit_of(entry, reference, trial)
-    assert culprit.module == "image_encoder.layers.1.blocks.0.mlp.fc1"
+    assert culprit.module == faults.SCALED
     assert culprit.op_type in ("linear", "MatMul", "Gemm", "Add")
     assert before is not None
     assert before.psnr_db > 110 > 60 > culprit.psnr_db
 
 
 def test_swapped_mean_channels(faulty, reference, trial):
-    def tamper(encoder):
-        encoder.mean.copy_(encoder.mean.flip(1).clone())
-
-    entry = faulty("encoder", tamper)
+    entry = faulty("encoder", faults.swapped_mean_channels)
     assert failures_of(trial, entry.load("encoder"))
     _, culprit = culprit_of(entry, reference, trial)
     assert culprit.module == ""  # the stage's own arithmetic: normalisation
@@ -95,11 +89,7 @@ def test_swapped_mean_channels(faulty, reference, trial):
 
 
 def test_bgr_for_rgb(faulty, reference, trial):
-    def tamper(encoder):
-        first = encoder.image_encoder.patch_embed.seq[0].c
-        first.weight.data = first.weight.data.flip(1)
-
-    entry = faulty("encoder", tamper)
+    entry = faulty("encoder", faults.bgr_for_rgb)
     assert failures_of(trial, entry.load("encoder"))
     _, culprit = culprit_of(entry, reference, trial)
     assert culprit.module.startswith("image_encoder.patch_embed.seq.0")
@@ -118,34 +108,22 @@ def test_padding_with_black(exports_of, trial):
 
 
 def test_a_shift_of_half_a_pixel(faulty, reference, trial):
-    def tamper(decoder):
-        embed = decoder.prompt_encoder.embed_points
-        decoder.prompt_encoder.embed_points = lambda coords, labels: embed(coords - 0.5, labels)
-
-    entry = faulty("decoder", tamper)
+    entry = faulty("decoder", faults.half_a_pixel_off)
     assert failures_of(trial, entry.load("decoder"))
     _, culprit = culprit_of(entry, reference, trial, threshold=90)
     assert culprit.op_type in ("add", "sub", "mul", "linear", "matmul")
 
 
 def test_empty_slots_that_are_attended_to(faulty, reference, trial):
-    def tamper(decoder):
-        decoder.prompt_encoder.slot_logits = lambda labels: labels * 0
-
-    entry = faulty("decoder", tamper)
+    entry = faulty("decoder", faults.attended_empty_slots)
     assert failures_of(trial, entry.load("decoder"))
     _, culprit = culprit_of(entry, reference, trial)
     assert culprit.module == "mask_decoder.transformer.layers.0.self_attn"  # the first that has tokens to attend to
 
 
 def test_gelu_by_tanh(faulty, reference, trial):
-    def tamper(encoder):
-        for module in encoder.modules():
-            if isinstance(module, nn.GELU):
-                module.approximate = "tanh"
-
     # In ONNX: coremltools 9.0 converts both to the exact GELU, so there is no fault in its file.
-    entry = faulty("encoder", tamper, "onnx")
+    entry = faulty("encoder", faults.gelu_by_tanh, "onnx")
     assert failures_of(trial, entry.load("encoder"))
     _, culprit = culprit_of(entry, reference, trial)
     assert culprit.op_type == "Gelu"
@@ -153,13 +131,7 @@ def test_gelu_by_tanh(faulty, reference, trial):
 
 
 def test_transposed_points(faulty, reference, trial):
-    def tamper(decoder):
-        embed = decoder.prompt_encoder.embed_points
-        decoder.prompt_encoder.embed_points = lambda coords, labels: embed(
-            torch.cat([coords[..., 1:], coords[..., :1]], -1), labels
-        )
-
-    entry = faulty("decoder", tamper)
+    entry = faulty("decoder", faults.transposed_points)
     assert failures_of(trial, entry.load("decoder"))
     before, culprit = culprit_of(entry, reference, trial, threshold=90)
     assert before is None or before.psnr_db > 90
@@ -178,13 +150,10 @@ def test_a_wrong_pair(exports_of, tiny_model):
 def test_nan(faulty, reference, trial, format_name):
     """An overflow in float16, as from a customer's weights; the place is where it begins, not where it is seen."""
 
-    def tamper(encoder):
-        encoder.image_encoder.layers[2].blocks[0].mlp.fc1.weight.data *= 1e6
-
-    entry = faulty("encoder", tamper, format_name, "float16")
+    entry = faulty("encoder", faults.overflow_in_float16, format_name, "float16")
     assert any("NaN or infinite" in line for line in failures_of(trial, entry.load("encoder"), "float16"))
     _, culprit = culprit_of(entry, reference, trial, threshold=40)
-    assert culprit.module == "image_encoder.layers.2.blocks.0.mlp.fc1"
+    assert culprit.module == faults.OVERFLOWING
     assert not culprit.psnr_db > 0
 
 

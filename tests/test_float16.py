@@ -10,9 +10,9 @@ from lightsam_exporters.loading import find_export
 from lightsam_exporters.manifest import read
 from lightsam_exporters.mil.evaluator import dtype_name
 from lightsam_exporters.mil.program import read_program
-from lightsam_exporters.parity import Trial
 from lightsam_exporters.pipeline import ExportRequest, RejectedError, export
 from lightsam_exporters.suite import load_suite
+from lightsam_exporters.trial import Trial
 
 MLP = "image_encoder.layers.1.blocks.0.mlp"
 

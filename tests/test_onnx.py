@@ -212,7 +212,7 @@ def test_full_size_masks_are_judged_and_recorded(with_masks):
         "low_res_masks",
         "iou_predictions",
     }
-    assert all(m.mask_iou is not None for m in report.measurements if m.output == "masks")
+    assert all(m.masks is not None for m in report.measurements if m.output == "masks")
     entry = read(folder)["exports"]["onnx-float32"]
     assert entry["options"] == {"precision": "float32", "opset": 20, "with_masks": True}
     decoder = entry["files"]["decoder"]

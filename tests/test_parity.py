@@ -1,7 +1,8 @@
 """The judge is judged: what is wrong must fail, and say where."""
 
 import re
-from dataclasses import replace
+from copy import copy
+from dataclasses import dataclass, replace
 
 import coremltools as ct
 import numpy as np
@@ -9,12 +10,13 @@ import pytest
 import torch
 
 from lightsam.errors import UsageError
+from lightsam.stages import Stage
 from lightsam_exporters.gates import GATES
 from lightsam_exporters.loading import find_export
 from lightsam_exporters.manifest import read
-from lightsam_exporters.parity import Trial
 from lightsam_exporters.parity import judge as judge_trials
 from lightsam_exporters.suite import load_suite
+from lightsam_exporters.trial import Trial
 
 GATE = GATES["coreml", "float32"]
 
@@ -45,7 +47,7 @@ def test_good_files_pass(trial, pair):
     assert {m.scope for m in report.measurements} == {"encoder", "decoder", "chain"}
     assert {m.prompt for m in report.measurements} == {"", "point", "points", "box", "box_and_point", "mask"}
     assert len(report.measurements) == 1 + 2 * 2 * 5
-    assert all(m.mask_iou is not None for m in report.measurements if m.output == "low_res_masks")
+    assert all(m.masks is not None for m in report.measurements if m.output == "low_res_masks")
 
 
 def test_prompts_of_every_kind_are_judged(trial):
@@ -103,14 +105,62 @@ def test_one_wrong_pixel_in_a_hundred_fails_by_iou_alone(trial, pair):
 
     def flip_near_threshold(outputs):
         masks = outputs["low_res_masks"].copy()
-        near = np.abs(masks) < np.quantile(np.abs(masks), 0.02)
+        near = np.abs(masks) < np.quantile(np.abs(masks), 0.02, axis=(2, 3), keepdims=True)
         masks[near] *= -1
         return {**outputs, "low_res_masks": masks}
 
     report = judge(trial, pair[0], with_run(pair[1], flip_near_threshold), replace(GATE, psnr_db=20))
     assert not report.passed
     assert all("mask IoU" in failure and "PSNR" not in failure for failure in report.failures)
-    assert all(m.flipped_pixels > 100 for m in report.measurements if m.scope == "decoder" and m.mask_iou is not None)
+    shown = [m.masks.shown for m in report.measurements if m.scope == "decoder" and m.masks]
+    assert all(masks.flipped_pixels - masks.rounded_pixels > 20 for masks in shown), shown
+
+
+SURE = np.array([50, 50, 50, 1], np.float32)[:, None, None]
+"""Drawn weights decide nothing: times this, the reference is sure of all masks but the last."""
+
+
+def sharpened(run):
+    return lambda inputs: {n: a * SURE if n == "low_res_masks" else a for n, a in run(inputs).items()}
+
+
+@dataclass(frozen=True)
+class SharpenedStage(Stage):
+    def run(self, inputs):
+        return sharpened(super().run)(inputs)
+
+
+def judge_losing(trial, pair, share, which):
+    """Judge a decoder that loses a share of the pixels of one mask: of its middle, where logits are large."""
+    decoder = trial.reference.decoder
+    sure = SharpenedStage(decoder.name, decoder.module, decoder.inputs, decoder.outputs)
+    alone = trial.against(replace(trial.reference, decoder=sure))
+    alone.cases = tuple(case for case in trial.cases if case.name == "box")  # to which the answer is mask 0
+
+    def run(inputs):
+        outputs = sharpened(pair[1].run)(inputs)
+        logits = outputs["low_res_masks"][0, which]
+        logits[logits > np.quantile(logits[logits > 0], 1 - share)] *= -1
+        return outputs
+
+    return judge(alone, None, replace(pair[1], run=run), replace(GATES["coreml", "float16"], psnr_db=-99))
+
+
+def test_a_point_of_mask_iou_fails_by_the_loosest_gate(trial, pair):
+    """Whatever the decibels are."""
+    assert judge_losing(trial, pair, 0, 0).passed
+    (failure,) = judge_losing(trial, pair, 0.005, 0).failures
+    assert re.search(r"mask IoU of the mask that is shown is 0\.98", failure)
+
+
+@pytest.mark.parametrize(("which", "group"), [(1, "decided"), (2, "decided"), (3, "undecided")])
+def test_a_mask_that_nobody_is_shown_is_held_where_the_reference_is_decided(trial, pair, which, group):
+    report = judge_losing(trial, pair, 0.1, which)
+    assert report.passed == (group == "undecided")
+    assert all("another mask, of which the reference is sure" in failure for failure in report.failures)
+    (masks,) = (m.masks for m in report.measurements if m.masks)
+    assert masks.shown.flipped_pixels == 0
+    assert getattr(masks, group).mask_iou < 0.95  # measured and told, gate or not
 
 
 def test_everything_that_fails_is_told_at_once(trial, pair):
@@ -135,7 +185,22 @@ def test_an_exact_match_is_told_from_a_finite_one(trial, tiny_stages, pair):
     exact = replace(pair[1], run=tiny_stages.decoder.run, provenance=dynamic)
     report = judge(trial, None, exact, GATE)
     assert report.passed
-    assert all(m.psnr_db is None for m in report.measurements)
+    assert all(m.exact and m.psnr_db is None for m in report.measurements)
+    assert not any(m.exact for m in judge(trial, None, pair[1], GATE).measurements)
+
+
+def test_embeddings_of_another_shape_fail_beside_a_grid(trial, pair):
+    """What is asked of the chain alone has no answer then."""
+    grid = copy(trial)
+    grid.cases = tuple(replace(case, chain_only=True) for case in trial.cases[:1])
+    seen = []
+    report = judge_trials(
+        [grid], "quick 1", with_run(pair[0], lambda o: {n: a[:, :8] for n, a in o.items()}), pair[1], GATE,
+        on_answer=lambda *answer: seen.append(answer),
+    )  # fmt: skip
+    assert not report.passed
+    assert any("image_embeddings is (1, 8, 8, 8)" in failure for failure in report.failures)
+    assert not seen
 
 
 def test_a_candidate_that_answers_every_prompt_alike_fails(trial, pair, tiny_stages):
@@ -220,18 +285,33 @@ def test_the_manifest_holds_what_the_judge_found(exported):
         assert entry["parity"]["judge"] == "lightsam evaluator, declared numerics"
 
 
-def test_masks_that_change_rank_fail(trial, pair):
-    def swapped(inputs):
-        outputs = pair[1].run(inputs)
-        return {**outputs, "iou_predictions": outputs["iou_predictions"][:, [1, 0, 2, 3]]}
+def with_predictions(loaded, change):
+    """A decoder whose predicted IoUs (1, 4) are changed."""
+    return with_run(loaded, lambda o: {**o, "iou_predictions": change(o["iou_predictions"])})
 
-    candidate = replace(pair[1], run=swapped)
+
+def ranked(report):
+    return [m for m in report.measurements if m.output == "iou_predictions"]
+
+
+def test_another_order_is_told_and_another_best_fails(trial, pair):
+    """Of masks that nobody is shown the order is measured, and no gate holds it."""
+    candidate = with_predictions(pair[1], lambda ious: ious[:, [1, 0, 2, 3]])
     report = judge(trial, None, candidate, replace(GATE, psnr_db=0))
-    ranked = [m for m in report.measurements if m.output == "iou_predictions"]
-    assert not all(m.same_order for m in ranked)
-    assert any("rank the masks in another order" in failure for failure in report.failures)
+    assert not all(m.same_order for m in ranked(report))
     tied = judge(trial, None, candidate, replace(GATE, psnr_db=0, iou_tolerance=9))
-    assert all(m.same_order and m.same_best for m in tied.measurements if m.output == "iou_predictions")
+    assert all(m.same_order and m.same_choice is not False for m in ranked(tied))
+
+
+def test_another_choice_fails_only_where_there_is_one(trial, pair):
+    """Mask 0 is the answer to a box, whatever its predicted IoU; to a lone point it is none."""
+    for change, differs in ((lambda ious: ious * [9, 1, 1, 1], False), (lambda ious: ious[:, [0, 2, 3, 1]], True)):
+        report = judge(trial, None, with_predictions(pair[1], change), replace(GATE, psnr_db=-99))
+        chosen = {m.prompt: m.same_choice for m in ranked(report)}
+        assert chosen["point"] is not differs
+        assert chosen["mask"] is not differs  # its first round is a lone point
+        assert [chosen[prompt] for prompt in ("points", "box", "box_and_point")] == [None] * 3
+        assert any("is shown" in failure for failure in report.failures) == differs
 
 
 def test_rounds_feed_the_chain_its_own_masks_and_the_decoder_the_references(trial, pair):
@@ -245,10 +325,13 @@ def test_rounds_feed_the_chain_its_own_masks_and_the_decoder_the_references(tria
         return {**answer, "low_res_masks": answer["low_res_masks"] + 1}
 
     expected = trial.expected(case)
-    trial.ask(watched, 8, trial.embeddings, case, earlier=expected)
-    trial.ask(watched, 8, trial.embeddings, case)
-    assert np.array_equal(given[1][0, 0], expected[0]["low_res_masks"][0, 0])
-    np.testing.assert_allclose(given[3][0, 0], expected[0]["low_res_masks"][0, 0] + 1, atol=1e-4)
+    trial.ask(watched, 8, trial.embeddings, case, expected=expected, forced=True)
+    trial.ask(watched, 8, trial.embeddings, case, expected=expected)
+    # A lone point is ambiguous: refined is the best of masks 1 to 3, which is what a user was shown.
+    shown = 1 + expected[0]["iou_predictions"][0, 1:].argmax()
+    assert trial.shown(case) == [[shown], [0]]
+    assert np.array_equal(given[1][0, 0], expected[0]["low_res_masks"][0, shown])
+    np.testing.assert_allclose(given[3][0, 0], expected[0]["low_res_masks"][0, shown] + 1, atol=1e-4)
     assert not given[0].any()
     assert not given[2].any()
 

@@ -28,7 +28,7 @@ def test_json_and_junit_hold_every_measurement(exported, lightsam, tmp_path):
     done = lightsam("parity", exported, *QUICK, "--report", paths[0], "--report", paths[1])
     assert done.status == 0, done.stderr
     content = json.loads(paths[0].read_text())
-    assert (content["schema"], content["passed"]) == (1, True)
+    assert (content["schema"], content["passed"]) == (2, True)
     (entry,) = content["exports"]
     assert (entry["name"], entry["model"]) == ("coreml-float32", "tiny_sam")
     files = read(exported)["exports"]["coreml-float32"]["files"]
@@ -55,14 +55,15 @@ def test_a_failure_is_in_both(exported, lightsam, tmp_path):
 
 def test_nan_is_no_number_in_json(tmp_path):
     measurement = Measurement(
-        "encoder", "coffee", "", "image_embeddings", math.nan, math.nan, math.nan, math.nan, math.nan,
-        None, None, None, None, None, "encoder: 3 values are NaN & <infinite>",
+        "encoder", "coffee", "", "image_embeddings", False, math.nan, math.nan, math.nan, math.nan, math.nan,
+        None, None, None, "encoder: 3 values are NaN & <infinite>",
     )  # fmt: skip
     found = ParityReport("somebody", "quick 1", GATES["coreml", "float32"], (measurement,))
     for name in ("report.json", "report.xml"):
         write_report(tmp_path / name, [Judged("coreml-float32", "tiny_sam", found)])
     entry = json.loads((tmp_path / "report.json").read_text())["exports"][0]
     assert entry["parity"]["measurements"][0]["psnr_db"] is None
+    assert entry["parity"]["measurements"][0]["exact"] is False
     assert entry["passed"] is False
     (suite,) = ET.parse(tmp_path / "report.xml").getroot()
     assert suite.find("testcase/failure").get("message") == "encoder: 3 values are NaN & <infinite>"
@@ -84,8 +85,8 @@ def test_what_got_worse_fails_and_is_told(exported, lightsam, tmp_path):
     for measurement in manifest["exports"]["coreml-float16"]["parity"]["measurements"]:
         if measurement["scope"] == "encoder":
             measurement["psnr_db"] += 10
-        if measurement["scope"] == "chain" and measurement["prompt"] == "box" and measurement["mask_iou"]:
-            measurement["mask_iou"] += 0.01
+        if measurement["scope"] == "chain" and measurement["prompt"] == "box" and measurement["masks"]:
+            measurement["masks"]["shown"]["real_mask_iou"] += 0.01
     path, report = tmp_path / "old.json", tmp_path / "junit.xml"
     path.write_text(json.dumps(manifest))
     done = lightsam(
@@ -95,7 +96,7 @@ def test_what_got_worse_fails_and_is_told(exported, lightsam, tmp_path):
     worse = [line for line in done.stdout.splitlines() if line.startswith("WORSE")]
     assert len(worse) == 2
     assert worse[0].startswith("WORSE encoder, coffee: image_embeddings: PSNR was ")
-    assert worse[1].startswith("WORSE chain, coffee, box: low_res_masks: mask IoU was 1.0")
+    assert worse[1].startswith("WORSE chain, coffee, box: low_res_masks: mask IoU (shown) was 1.0")
     assert len(ET.parse(report).getroot().findall("testsuite/testcase/failure")) == 2
     margins = ("--margin-db", "11", "--margin-iou", "0.02")
     assert (
@@ -125,12 +126,12 @@ def test_an_exact_match_is_no_worse_for_being_finite_now(exported):
     baseline["coreml-float32"]["parity"]["measurements"] = [entry]
     found = ParityReport("somebody", "quick 1", GATES["coreml", "float32"], (Measurement(**entry),))
     assert what_got_worse("coreml-float32", found, baseline, Margin()) == []
-    entry["psnr_db"] = None
+    entry.update(psnr_db=None, exact=True)
     assert what_got_worse("coreml-float32", found, baseline, Margin()) == []
     far = replace(found, measurements=(replace(found.measurements[0], psnr_db=55.0),))
     assert what_got_worse("coreml-float32", far, baseline, Margin())
     nan = replace(found, measurements=(replace(found.measurements[0], psnr_db=math.nan),))
-    entry["psnr_db"] = 120
+    entry.update(psnr_db=120, exact=False)
     assert what_got_worse("coreml-float32", nan, baseline, Margin())
 
 
@@ -200,8 +201,8 @@ def test_the_page_shows_answers_and_errors_by_operation(page):
 
 def test_a_mismatch_is_seen(tiny_stages):
     from lightsam_exporters.illustrate import illustrate
-    from lightsam_exporters.parity import Trial
     from lightsam_exporters.suite import load_suite
+    from lightsam_exporters.trial import Trial
 
     trial = Trial(tiny_stages, load_suite("quick").pictures[0])
     (expected,) = trial.expected(trial.cases[0])

@@ -7,8 +7,8 @@ import pytest
 from PIL import Image
 
 from lightsam.errors import ImageError, PromptError, UsageError
-from lightsam_exporters.parity import Trial
 from lightsam_exporters.suite import NAMES, load_suite
+from lightsam_exporters.trial import Trial
 
 
 def test_the_default_suite_has_every_shape_of_picture():
