@@ -135,7 +135,7 @@ def export(
     ] = "nchw",
     accept_license: AcceptLicense = False,
 ) -> None:
-    """Export encoder and decoder, read the files back, and prove them equal to PyTorch."""
+    """Export encoder and decoder, read the files back, and check them against PyTorch on a photograph."""
     from lightsam.errors import ExportError
     from lightsam.models import find_model
     from lightsam.stages import STAGE_NAMES
