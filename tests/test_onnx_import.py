@@ -30,14 +30,16 @@ def vit_card(monkeypatch):
     monkeypatch.setitem(MODELS, card.name, card)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pair(tmp_path_factory, tiny_model):
     """The small model's files; shared, so read them only."""
-    folder = tmp_path_factory.getbasetemp() / "foreign"
-    if not (folder / "decoder.onnx").exists():
-        folder.mkdir(exist_ok=True)
-        foreign.export(tiny_model, folder)
-    return folder / "encoder.onnx", folder / "decoder.onnx"
+    return foreign.export(tiny_model, tmp_path_factory.mktemp("foreign"))
+
+
+@pytest.fixture(scope="module")
+def single_pair(tmp_path_factory, tiny_model):
+    """Likewise, with a decoder that gives one mask of four."""
+    return foreign.export(tiny_model, tmp_path_factory.mktemp("single"), single=True)
 
 
 CASES = [
@@ -223,9 +225,7 @@ def test_one_constant_for_several_layers_is_given_to_each(pair, tmp_path, tiny_m
         ("mask_decoder.output_hypernetworks_mlps.0.layers.1.weight", r"output_hypernetworks_mlps\.0"),
     ],
 )
-def test_one_wrong_tensor_fails_the_proof(key, message, tmp_path, monkeypatch, tiny_model):
-    encoder, decoder = foreign.export(tiny_model, tmp_path, single=True)
-
+def test_one_wrong_tensor_fails_the_proof(key, message, single_pair, monkeypatch):
     def slightly_wrong(slots, uses, graph):
         placement = placing.place(slots, uses, graph)
         if key in placement.state:
@@ -234,7 +234,7 @@ def test_one_wrong_tensor_fails_the_proof(key, message, tmp_path, monkeypatch, t
 
     monkeypatch.setattr("lightsam.weights.onnx_import.place", slightly_wrong)
     with pytest.raises(CheckpointError, match=f"do not answer as it does: .* dB .*{message}"):
-        import_onnx(encoder, decoder, MODELS[tiny.NAME])
+        import_onnx(*single_pair, MODELS[tiny.NAME])
 
 
 # -- the command, and what it refuses -----------------------------------------------------------------------------
