@@ -341,7 +341,7 @@ def test_what_cannot_be_imported_is_refused_in_one_line(line, status, message, l
     assert sorted(path.name for path in wrong.iterdir()) == before
 
 
-def test_every_tensor_that_is_missing_or_left_over_is_named(pair, tmp_path):
+def test_every_tensor_that_is_missing_or_left_over_is_named(pair, tmp_path, lightsam):
     with pytest.raises(PlacingError) as caught:
         import_onnx(*pair, MODELS["tiny_repvit"])
     assert "image_encoder.features.1.token_mixer.0.conv.c.weight" in caught.value.missing
@@ -350,6 +350,14 @@ def test_every_tensor_that_is_missing_or_left_over_is_named(pair, tmp_path):
     assert "tensors of the checkpoint are not in the file" in message
     assert "layers of the file have no place in tiny_repvit" in message
     assert "\n" not in message
+
+    command = ("weights", "import", *pair, "--model", "tiny_repvit", "--output", tmp_path / "out.safetensors")
+    done = lightsam("--verbose", *command)
+    assert done.status == 1
+    told = "".join(done.stderr.split())  # lines are folded
+    for name in (*caught.value.missing, *caught.value.unplaced):
+        assert "".join(name.split()) in told
+    assert len(lightsam(*command).stderr.splitlines()) < 10
 
 
 def test_a_decoder_without_masks_is_refused_by_the_names_of_what_it_lacks(tmp_path, pair, tiny_model):
