@@ -192,10 +192,11 @@ def print_weights(rows: "list[tuple[ModelCard, WeightSet, Path | None, str | Non
 
 
 def print_agreements(title: str, agreements: "Sequence[Agreement]") -> None:
-    """How closely the two sides of an import agree."""
-    table = Table("prompt", "output", "PSNR dB", title=title)
-    for one in agreements:
-        table.add_row(one.prompt or "the photograph", one.output, f"{one.psnr_db:.1f}")
+    """How closely the two sides of an import agree: each output where it is worst."""
+    table = Table("output", "prompt", "PSNR dB", title=title)
+    for output in dict.fromkeys(one.output for one in agreements):
+        worst = min((one for one in agreements if one.output == output), key=lambda one: one.psnr_db)
+        table.add_row(output, worst.prompt and f"{worst.prompt} (worst)", f"{worst.psnr_db:.1f}")
     out.print(table)
 
 

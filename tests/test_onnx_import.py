@@ -30,14 +30,16 @@ def vit_card(monkeypatch):
     monkeypatch.setitem(MODELS, card.name, card)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def pair(tmp_path_factory, tiny_model):
     """The small model's files; shared, so read them only."""
-    folder = tmp_path_factory.getbasetemp() / "foreign"
-    if not (folder / "decoder.onnx").exists():
-        folder.mkdir(exist_ok=True)
-        foreign.export(tiny_model, folder)
-    return folder / "encoder.onnx", folder / "decoder.onnx"
+    return foreign.export(tiny_model, tmp_path_factory.mktemp("foreign"))
+
+
+@pytest.fixture(scope="module")
+def single_pair(tmp_path_factory, tiny_model):
+    """Likewise, with a decoder that gives one mask of four."""
+    return foreign.export(tiny_model, tmp_path_factory.mktemp("single"), single=True)
 
 
 CASES = [
@@ -223,9 +225,7 @@ def test_one_constant_for_several_layers_is_given_to_each(pair, tmp_path, tiny_m
         ("mask_decoder.output_hypernetworks_mlps.0.layers.1.weight", r"output_hypernetworks_mlps\.0"),
     ],
 )
-def test_one_wrong_tensor_fails_the_proof(key, message, tmp_path, monkeypatch, tiny_model):
-    encoder, decoder = foreign.export(tiny_model, tmp_path, single=True)
-
+def test_one_wrong_tensor_fails_the_proof(key, message, single_pair, monkeypatch):
     def slightly_wrong(slots, uses, graph):
         placement = placing.place(slots, uses, graph)
         if key in placement.state:
@@ -234,7 +234,7 @@ def test_one_wrong_tensor_fails_the_proof(key, message, tmp_path, monkeypatch, t
 
     monkeypatch.setattr("lightsam.weights.onnx_import.place", slightly_wrong)
     with pytest.raises(CheckpointError, match=f"do not answer as it does: .* dB .*{message}"):
-        import_onnx(encoder, decoder, MODELS[tiny.NAME])
+        import_onnx(*single_pair, MODELS[tiny.NAME])
 
 
 # -- the command, and what it refuses -----------------------------------------------------------------------------
@@ -341,7 +341,7 @@ def test_what_cannot_be_imported_is_refused_in_one_line(line, status, message, l
     assert sorted(path.name for path in wrong.iterdir()) == before
 
 
-def test_every_tensor_that_is_missing_or_left_over_is_named(pair, tmp_path):
+def test_every_tensor_that_is_missing_or_left_over_is_named(pair, tmp_path, lightsam):
     with pytest.raises(PlacingError) as caught:
         import_onnx(*pair, MODELS["tiny_repvit"])
     assert "image_encoder.features.1.token_mixer.0.conv.c.weight" in caught.value.missing
@@ -350,6 +350,14 @@ def test_every_tensor_that_is_missing_or_left_over_is_named(pair, tmp_path):
     assert "tensors of the checkpoint are not in the file" in message
     assert "layers of the file have no place in tiny_repvit" in message
     assert "\n" not in message
+
+    command = ("weights", "import", *pair, "--model", "tiny_repvit", "--output", tmp_path / "out.safetensors")
+    done = lightsam("--verbose", *command)
+    assert done.status == 1
+    told = "".join(done.stderr.split())  # lines are folded
+    for name in (*caught.value.missing, *caught.value.unplaced):
+        assert "".join(name.split()) in told
+    assert len(lightsam(*command).stderr.splitlines()) < 10
 
 
 def test_a_decoder_without_masks_is_refused_by_the_names_of_what_it_lacks(tmp_path, pair, tiny_model):
