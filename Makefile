@@ -7,12 +7,12 @@ OUTPUT ?= artifacts
 FLAGS ?=
 
 LIGHTSAM := .venv/bin/lightsam
-EXTRAS := coreml,onnx,tflite,coreai,plots,cluster
+EXTRAS := coreml,onnx,tflite,coreai,plots,cluster,evaluate
 FORMATS := coreml onnx tflite coreai
 BENCHMARKED := mobile_sam repvit_sam
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export $(addprefix export-,$(FORMATS)) parity benchmark benchmark-cuda test test-trained test-all lint format clean
+.PHONY: help setup export $(addprefix export-,$(FORMATS)) parity benchmark benchmark-cuda test test-trained test-all test-other-cpu lint format clean
 
 help:  ## show this list
 	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -57,6 +57,11 @@ test-trained: .venv/.ready  ## trained weights at 1024, fetched by npm: every fo
 
 test-all: .venv/.ready  ## all of these and the full-size ones
 	.venv/bin/python -m pytest -m "slow or not slow" $(FLAGS)
+
+# On SSE4.1, an instruction set of 2008: see tests/other_kernels.py.
+test-other-cpu: .venv/.ready  ## the default tests, on older instruction sets and other kernels
+	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OPENBLAS_CORETYPE=Nehalem \
+		.venv/bin/python -m pytest --other-kernels $(FLAGS)
 
 lint: .venv/.ready  ## ruff and mypy
 	.venv/bin/ruff check .

@@ -7,11 +7,10 @@ import subprocess
 from collections.abc import Iterable
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import psutil
 
-from .record import Machine
+from .record import GitState, Machine
 
 _LINUX_CPUS = Path("/proc/cpuinfo")
 _LINUX_QUOTA = Path("/sys/fs/cgroup/cpu.max")
@@ -74,7 +73,7 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
     return found
 
 
-def git_state() -> dict[str, Any] | None:
+def git_state() -> GitState | None:
     """Commit of the clone that this file lies in, and whether anything was changed since; None if it is no clone."""
     folder = Path(__file__).resolve().parent
     commit = _said_by("git", "-C", str(folder), "rev-parse", "HEAD")

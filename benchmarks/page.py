@@ -1,12 +1,11 @@
 """Records as one self-contained page, for people."""
 
 from collections.abc import Sequence
-from importlib.resources import files
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup
 
 from lightsam.stages import STAGE_NAMES
+from lightsam_exporters.html import render
 
 from . import plots
 from .record import OK, PAIR, Record
@@ -19,9 +18,8 @@ def as_html(records: Sequence[Record]) -> str:
     Raises:
         FormatUnavailableError: if matplotlib is not installed.
     """
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    template = environment.from_string((files(__package__) / "data" / "report.html").read_text())
-    return template.render(
+    return render(
+        __package__,
         records=[(record, notes(record), _drawn(record)) for record in records],
         tables=tables(records),
         sources=sources(records),

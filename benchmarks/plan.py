@@ -3,16 +3,14 @@
 import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from lightsam.errors import UsageError
 from lightsam.stages import STAGE_NAMES, Stage, split
-from lightsam.weights.checkpoints import Weights
 from lightsam_exporters import artifacts, manifest
 from lightsam_exporters.compare import pairs_of
 from lightsam_exporters.judging import made_from
@@ -22,6 +20,7 @@ from lightsam_exporters.reference import Reference, References
 from . import iphone, pytorch, units
 from .machine import usable_cores
 from .record import PAIR, UNAVAILABLE, Parity, Result, Subject, Unit
+from .subject import decoder_shapes, of_export, of_model
 from .timing import Method
 from .worker import Job, stages_of
 
@@ -117,7 +116,8 @@ def planned(
         for number, folder in enumerate(folders):
             there = exports(folder)
             if asked.wants(pytorch.NAME) and asked.units_of(pytorch.NAME) and there:
-                reference, _ = made_from(there[0], references, asked.weights)  # all of a folder are of one model
+                _check_one_set_of_weights(folder, there, asked)
+                reference, _ = made_from(there[0], references, asked.weights)
                 model = manifest.read(folder)["model"]["model"]
                 tasks += torch_tasks(reference, model, Path(temporary) / f"{number}.pt", asked, method, picture)
             for name in set(asked.formats or ()) - {pytorch.NAME}:
@@ -131,6 +131,16 @@ def planned(
             reasons = "; ".join(dict.fromkeys(task.why_not for task in tasks)) or "no export is what was asked for"
             raise UsageError(f"there is nothing to be timed here: {reasons}")
         yield doable, [task for task in tasks if task.why_not]
+
+
+def _check_one_set_of_weights(folder: Path, there: Sequence[Export], asked: Asked) -> None:
+    """PyTorch is timed once a folder, with the weights of its exports: they must have the same."""
+    names = {entry.entry["weights"]["sha256"]: entry.entry["weights"]["name"] for entry in there}
+    if len(names) > 1:
+        raise UsageError(
+            f"{folder} holds exports of different weights ({', '.join(names.values())}), and PyTorch is timed with one "
+            f"set a folder: keep them in folders of their own, or leave {pytorch.NAME} out of --format"
+        )
 
 
 def _refuse_twins(tasks: Sequence[Task]) -> None:
@@ -171,22 +181,9 @@ def paired(folder: Path, other: Path, asked: Asked, method: Method) -> Iterator[
 
 def export_tasks(entry: Export, asked: Asked, method: Method, picture: Path) -> list[Task]:
     """Every stage of an export, and both together, on every unit."""
-    facts = manifest.read(entry.folder)["model"]
     stages = entry.entry["files"]
-    decoder: dict[str, Any] = stages.get(STAGE_NAMES[1], {"inputs": ()})
-    shapes = {spec["name"]: spec["shape"] for spec in decoder["inputs"]}
-    slots = shapes.get("point_labels", (None, None))[1]
-    weights = entry.entry["weights"]
-    subject = Subject(
-        model=facts["model"],
-        image_size=facts["image_size"],
-        export=entry.name,
-        format=entry.format_name,
-        precision=entry.precision,
-        point_slots=slots if isinstance(slots, int) else None,
-        weights=Weights(*(weights[field.name] for field in fields(Weights))),
-        tools=entry.entry["tools"],
-    )
+    shapes = decoder_shapes(entry)
+    subject = of_export(entry)
     parity = Parity.of(entry.entry["parity"])
     changed = entry.changed_files()
     if changed:  # the manifest says nothing of these
@@ -220,15 +217,7 @@ def torch_tasks(
         for mode in pytorch.modes_on(unit) if asked.precision is None else pytorch.MODES:
             if asked.precision not in (None, mode):
                 continue
-            subject = Subject(
-                model=model,
-                image_size=reference.model.image_size,
-                export=f"{pytorch.NAME}-{mode}",
-                format=pytorch.NAME,
-                precision=mode,
-                point_slots=None,
-                weights=reference.weights,
-            )
+            subject = of_model(model, reference.model, reference.weights, mode)
             sizes = {stage.name: _tensor_bytes(stage, mode) for stage in stages}
             for scope in asked.scopes:
                 paths = dict.fromkeys(STAGE_NAMES, checkpoint)

@@ -8,16 +8,19 @@ import time
 import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from filelock import FileLock
 
-from lightsam.errors import UsageError, in_words
+from lightsam import __version__
+from lightsam.errors import ArtifactExistsError, UsageError, in_words
 from lightsam.files import ensure_writable
 from lightsam.models import find_model
+from lightsam.stages import STAGE_NAMES
 from lightsam.weights.sources import is_path
-from lightsam_exporters import FORMATS, artifacts, manifest
+from lightsam_exporters import FORMATS, artifacts, find_format, manifest
 from lightsam_exporters.base import PRECISIONS, ExportOptions
 from lightsam_exporters.judging import Questions, rejudge
 from lightsam_exporters.loading import Export, find_export
@@ -27,12 +30,15 @@ from lightsam_exporters.suite import QUICK, load_suite
 
 from . import pytorch
 from .plan import Asked, export_tasks, photograph, torch_tasks
+from .quality import points as quality
+from .quality.evaluation import Evaluation
+from .quality.subjects import Loading, of_export, of_model
 from .record import FAILED, OK, Parity, as_json
 from .run import benchmark
 from .timing import Method
 
-EXPORT, PARITY, BENCHMARK = "export", "parity", "benchmark"
-WORKS = (EXPORT, PARITY, BENCHMARK)
+EXPORT, PARITY, BENCHMARK, EVALUATE = "export", "parity", "benchmark", "evaluate"
+WORKS = (EXPORT, PARITY, BENCHMARK, EVALUATE)
 
 
 @dataclass(frozen=True)
@@ -55,7 +61,8 @@ class Sweep:
     """What the TOML file says."""
 
     work: str
-    """``export``, ``parity`` (exports what is not there, and judges it), or ``benchmark`` (likewise, and times it)."""
+    """``export``; ``parity`` (exports what is not there, and judges it), ``benchmark`` (likewise, and times it), or
+    ``evaluate`` (likewise, and measures its masks)."""
     points: tuple[Point, ...]
     weights: str = "auto"
     output: Path = Path("artifacts")
@@ -67,18 +74,22 @@ class Sweep:
     """Of ``benchmark``."""
     units: tuple[str, ...] | None = None
     """Of ``benchmark``; None for all that a machine has."""
+    evaluation: Evaluation | None = None
+    """Of ``evaluate``."""
 
-    @property
+    @cached_property
     def digest(self) -> str:
-        """Of everything but the points: results of other settings must not be mixed."""
-        settings = replace(self, points=())
-        return hashlib.sha256(repr(settings).encode()).hexdigest()[:16]
+        """Of everything but the points: results of other settings, of another release or suite must not be mixed."""
+        asked = load_suite(self.suite).digest if self.work == PARITY else ""
+        facts = (__version__, asked, replace(self, points=()))
+        return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
 class Done:
     """One line of a sweep's results."""
 
+    LINE_BEGINS: ClassVar[str] = '{"key": "'
     key: str
     work: str
     sweep: str
@@ -88,7 +99,7 @@ class Done:
     message: str
     seconds: float
     found: Mapping[str, Any] = field(default_factory=dict)
-    """Sizes of an export, the judgement, or the whole record of a benchmark."""
+    """Sizes of an export, the judgement, or the whole record of a benchmark or an evaluation."""
 
     def as_line(self) -> str:
         """As JSON."""
@@ -107,6 +118,7 @@ _KEYS: dict[str, type] = {
     "accept_license": bool,
     "units": list,
     "method": dict,
+    quality.TABLE: dict,
 }
 _AXES = ("models", "formats", "precisions")
 
@@ -127,9 +139,9 @@ def load_sweep(path: Path) -> Sweep:
     for name in _AXES:
         if not content.get(name):
             raise UsageError(f"the sweep {path} must say {name}, as a list")
-    timed = content["work"] == BENCHMARK
-    formats = (pytorch.NAME, *FORMATS) if timed else FORMATS
-    precisions = dict.fromkeys((*PRECISIONS, *(pytorch.MODES if timed else ())))
+    work = content["work"]
+    formats = (pytorch.NAME, *FORMATS) if work in (BENCHMARK, EVALUATE) else FORMATS
+    precisions = dict.fromkeys((*PRECISIONS, *(pytorch.MODES if work == BENCHMARK else ())))
     for axis, there in (("formats", formats), ("precisions", precisions)):
         for name in content[axis]:
             if name not in there:
@@ -150,6 +162,7 @@ def load_sweep(path: Path) -> Sweep:
         output=Path(content.get("output", Sweep.output)),
         method=Method(**content.get("method", {})),
         units=None if units is None else tuple(units),
+        evaluation=quality.load(path, content.get(quality.TABLE)) if work == EVALUATE else None,
         **settings,
     )
 
@@ -178,7 +191,8 @@ def do(sweep: Sweep, point: Point) -> Done:
     began = time.monotonic()
     found: dict[str, Any] = {}
     try:
-        status, message, found = {EXPORT: _export, PARITY: _judge, BENCHMARK: _benchmark}[sweep.work](sweep, point)
+        works = {EXPORT: _export, PARITY: _judge, BENCHMARK: _benchmark, EVALUATE: _evaluate}
+        status, message, found = works[sweep.work](sweep, point)
     except Exception as error:  # also a library's own: at one point it must not end the others
         status, message = FAILED, in_words(error)
     return Done(point.key, sweep.work, sweep.digest, status, message, round(time.monotonic() - began, 1), found)
@@ -216,19 +230,38 @@ def _benchmark(sweep: Sweep, point: Point) -> _Found:
     return (FAILED if failed else OK), message, {"record": as_json(record)}
 
 
+def _evaluate(sweep: Sweep, point: Point) -> _Found:
+    assert sweep.evaluation is not None  # of this work
+    loading = Loading(image_size=point.image_size, accept_license=sweep.accept_license)
+    if point.format != pytorch.NAME:
+        candidate = of_export(_there(sweep, point), loading)
+    elif point.precision == pytorch.EAGER:
+        candidate = of_model(point.model, sweep.weights, loading)
+    else:
+        return FAILED, f"PyTorch is evaluated in {pytorch.EAGER} alone", {}
+    return OK, "", {"evaluation": quality.evaluate_one(candidate, sweep.evaluation)}
+
+
 def _there(sweep: Sweep, point: Point) -> Export:
-    """The export of a point, made if it is not there."""
+    """The export of a point, made if it is not there.
+
+    Raises:
+        ArtifactExistsError: if what is there is another: of other weights, options, stages, or another release.
+    """
     ensure_writable(sweep.output)
     folder = _folder(sweep, point)
     # Other workers export the same model to other formats: an export refuses to share its folder, so wait.
     with FileLock(sweep.output / f".{folder.name}.lock"):
         name = artifacts.export_name(point.format, point.precision)
+        options = ExportOptions(precision=point.precision)  # type: ignore[arg-type]  # checked there
         if (folder / manifest.FILE_NAME).exists() and name in manifest.read(folder)["exports"]:
-            return find_export(folder, point.format, point.precision)
+            entry = find_export(folder, point.format, point.precision)
+            _check_same(entry, options, sweep, point)
+            return entry
         request = ExportRequest(
             model=point.model,
             format_name=point.format,
-            options=ExportOptions(precision=point.precision),  # checked there
+            options=options,
             output=sweep.output,
             weights=sweep.weights,
             image_size=point.image_size,
@@ -236,6 +269,29 @@ def _there(sweep: Sweep, point: Point) -> Export:
         )
         export(request)
         return find_export(folder, point.format, point.precision)
+
+
+def _check_same(entry: Export, options: ExportOptions, sweep: Sweep, point: Point) -> None:
+    """Refuse to pass off another export for the one that the sweep would make."""
+    taken = [name for name in find_format(point.format).OPTIONS if name != "float32_operations"]  # that it finds itself
+    expected: dict[str, Any] = {
+        "weights": References().load(point.model, sweep.weights, point.image_size, sweep.accept_license).weights.sha256,
+        "options": options.recorded(taken),
+        "stages": sorted(STAGE_NAMES),
+        "lightsam": __version__,
+    }
+    found: dict[str, Any] = {
+        "weights": entry.entry["weights"]["sha256"],
+        "options": {name: value for name, value in entry.entry["options"].items() if name in expected["options"]},
+        "stages": sorted(entry.entry["files"]),
+        "lightsam": entry.entry["tools"]["lightsam"],
+    }
+    if found != expected:
+        differing = ", ".join(name for name in expected if found[name] != expected[name])
+        raise ArtifactExistsError(
+            f"{entry.folder}/{entry.name} is there and is another export than this sweep makes (its {differing}): "
+            "delete it, or give the sweep another output"
+        )
 
 
 def _folder(sweep: Sweep, point: Point) -> Path:

@@ -110,7 +110,7 @@ class TorchStage:
 def in_half(stage: Stage) -> Stage:
     """A stage that computes in float16 with its channels last; inputs and outputs stay float32."""
     half = to_float16(stage.folded())
-    return replace(half, module=half.module.to(memory_format=torch.channels_last))
+    return replace(half, module=half.module.to(memory_format=torch.channels_last))  # type: ignore[call-overload]
 
 
 def judged(checkpoint: Path, model: str, image_size: int, unit: str, mode: str) -> ParityReport:

@@ -7,8 +7,9 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
+from lightsam.documents import convert, read_json
 from lightsam.errors import ContractError
 from lightsam.files import write_text
 from lightsam.models import MODELS
@@ -16,8 +17,10 @@ from lightsam.weights.checkpoints import Weights
 from lightsam_exporters.residency import Share
 
 from .summary import Summary
+from .sweep_results import records_in
 from .timing import Method
 
+_WHAT = "a benchmark record"
 SCHEMA = 1
 """Raised when a field changes its name or meaning."""
 
@@ -30,6 +33,14 @@ PROMPTS = {"prompts_1": 1, "prompts_4": 4, "prompts_16": 16}
 """Names of what a pair is timed at, and how many prompts each is."""
 
 OK, CRASHED, FAILED, TIMED_OUT, UNAVAILABLE = "ok", "crashed", "failed", "timed out", "unavailable"
+
+
+class GitState(TypedDict):
+    """The clone that lightsam ran from."""
+
+    commit: str
+    dirty: bool
+    """Whether tracked files were changed since."""
 
 
 @dataclass(frozen=True)
@@ -195,8 +206,8 @@ class Record:
     """UTC, ISO 8601."""
     lightsam: str
     """Its version."""
-    git: dict[str, Any] | None
-    """``commit`` and ``dirty`` of the clone that lightsam ran from; None if it was installed."""
+    git: GitState | None
+    """Of the clone that lightsam ran from; None if it was installed."""
     python: str
     versions: dict[str, str]
     """Of the packages that ran it."""
@@ -243,17 +254,9 @@ def read_all(path: Path) -> list[Record]:
     Raises:
         ContractError: if it is missing, damaged or of another schema.
     """
-    try:
-        text = path.read_text()
-        if path.suffix != ".jsonl":
-            return [from_json(json.loads(text), path)]
-        lines = {line["key"]: line for line in map(json.loads, text.splitlines())}  # the last of each point
-        found = [line["found"]["record"] for line in lines.values() if "record" in line["found"]]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise ContractError(f"the record {path} cannot be read ({error})") from error
-    if not found:
-        raise ContractError(f"{path} holds no benchmark: its sweep did something else, or every point failed")
-    return _together([from_json(one, path) for one in found])
+    if path.suffix != ".jsonl":
+        return [from_json(read_json(path, _WHAT), path)]
+    return _together([from_json(one, path) for one in records_in(path, "record", "benchmark")])
 
 
 def _together(records: list[Record]) -> list[Record]:
@@ -280,38 +283,10 @@ def from_json(content: Any, path: Path) -> Record:
     """
     if not isinstance(content, dict) or content.get("schema") != SCHEMA:
         raise ContractError(f"{path} is not a benchmark record of schema {SCHEMA}: measure again with this release")
-    try:
-        return Record(
-            **{
-                **content,
-                "machine": Machine(**_tuples(content["machine"])),
-                "method": Method(**content["method"]),
-                "results": tuple(_result(entry) for entry in content["results"]),
-            }
-        )
-    except (TypeError, KeyError, AttributeError) as error:
-        raise ContractError(f"the record {path} is damaged: {error}") from error
-
-
-def _result(entry: Mapping[str, Any]) -> Result:
-    subject = dict(entry["subject"])
-    subject["weights"] = Weights(**subject["weights"])
-    return Result(
-        **{
-            **entry,
-            "subject": Subject(**subject),
-            "unit": Unit(**entry["unit"]),
-            "parity": None if entry["parity"] is None else Parity(**entry["parity"]),
-            "residency": tuple(Share(**share) for share in entry["residency"]),
-            "rounds": tuple(_round(one) for one in entry["rounds"]),
-            "summaries": {name: Summary(**_tuples(one)) for name, one in entry["summaries"].items()},
-        }
-    )
-
-
-def _round(entry: Mapping[str, Any]) -> Round:
-    return Round(**{**entry, "ms": _tuples(entry["ms"]), "warmup_ms": _tuples(entry["warmup_ms"])})
-
-
-def _tuples(entry: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: tuple(value) if isinstance(value, list) else value for key, value in entry.items()}
+    record = convert(content, Record, path, _WHAT)
+    for result in record.results:
+        names = (FIRST_MASK, *PROMPTS) if result.scope == PAIR else (CALL,)
+        measured = set(names) <= set(result.summaries) and bool(result.rounds)
+        if result.status == OK and not measured:
+            raise ContractError(f"{path} is damaged: a result is {OK!r} and lacks {', '.join(names)} or its rounds")
+    return record

@@ -231,14 +231,17 @@ def notes(record: Record) -> list[str]:
 
 def markdown(records: Sequence[Record]) -> str:
     """The tables as GitHub shows them, without the narrower columns, and what must be known of each run."""
-    parts = []
-    for table in tables(records):
-        kept = [index for index, name in enumerate(table.columns) if name not in _ON_THE_PAGE_ALONE]
-        rule = ["---" if index < table.words else "---:" for index in range(len(table.columns))]
-        lines = [[cells[index] for index in kept] for cells in (table.columns, rule, *table.rows)]
-        parts.append(f"{table.title}:\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines))
+    parts = [as_markdown(table, _ON_THE_PAGE_ALONE) for table in tables(records)]
     parts += ["\n".join(f"- {line}" for line in notes(record)) for record in records]
     return "\n\n".join(parts) + "\n"
+
+
+def as_markdown(table: Table, left_out: Sequence[str] = ()) -> str:
+    """A table as GitHub shows it, but for the columns of these names."""
+    kept = [index for index, name in enumerate(table.columns) if name not in left_out]
+    rule = ["---" if index < table.words else "---:" for index in range(len(table.columns))]
+    lines = [[cells[index] for index in kept] for cells in (table.columns, rule, *table.rows)]
+    return f"{table.title}:\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
 
 
 def check_suffix(path: Path) -> None:

@@ -82,7 +82,8 @@ def in_a_fresh_process(job: Job) -> Finding:
             except BaseException:  # an interrupted run leaves no process behind
                 process.kill()
                 raise
-        if status == 0:
+        # A runtime that calls exit(0) ends the worker before it could say anything.
+        if status == 0 and finding_path.exists():
             finding: Finding = pickle.loads(finding_path.read_bytes())
             return finding
         return Finding(CRASHED, unit, _how_it_ended(status, said_path.read_text(errors="replace")))
@@ -96,7 +97,7 @@ def _how_it_ended(status: int, said: str) -> str:
             return f"it was ended by {signal.Signals(-status).name}{last}"
         except ValueError:
             return f"it was ended by signal {-status}{last}"
-    return f"it ended with status {status}{last}"
+    return f"it ended with status {status} and no result{last}"
 
 
 def _result(task: Task, findings: Sequence[Finding], parity: Parity | None) -> Result:

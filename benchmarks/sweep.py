@@ -94,10 +94,12 @@ def _known(results: Path, sweep: Sweep) -> dict[str, Done]:
         if done.sweep != sweep.digest:
             raise ContractError(f"{results} is of a sweep with other settings: {_OTHER}")
         known[done.key] = done
-    if unfinished and not known:
+    # A run that was killed in its first line left the beginning of one of ours.
+    begins = unfinished.startswith(Done.LINE_BEGINS) or Done.LINE_BEGINS.startswith(unfinished)
+    if unfinished and not known and not begins:
         raise ContractError(f"{results} is no result of a sweep: {_OTHER}")
     if unfinished:
-        write_text(results, f"{whole}\n")
+        write_text(results, f"{whole}\n" if whole else "")
     return known
 
 

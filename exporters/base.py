@@ -108,19 +108,31 @@ OnStep = Callable[[str], None]
 
 
 class Format(Protocol):
-    """What a module of a format has."""
+    """What a module of a format has; as properties, since nobody may set them."""
 
-    NAME: str
-    REQUIRES: tuple[str, ...]
-    """Packages that it imports."""
-    PRECISIONS: tuple[Precision, ...]
-    """Those that it can be had in; the first is the default."""
-    OPTIONS: tuple[str, ...]
-    """Names of the options that change its files, besides the precision."""
-    DYNAMIC_PROMPTS: bool
-    """Whether a decoder takes any number of prompts and points in one call."""
-    UNITS: tuple[str, ...]
-    """What it can be asked to run on, where its runtime finds that; the first is the default."""
+    @property
+    def NAME(self) -> str:
+        """As on the command line."""
+
+    @property
+    def REQUIRES(self) -> tuple[str, ...]:
+        """Packages that it imports."""
+
+    @property
+    def PRECISIONS(self) -> tuple[Precision, ...]:
+        """Those that it can be had in; the first is the default."""
+
+    @property
+    def OPTIONS(self) -> tuple[str, ...]:
+        """Names of the options that change its files, besides the precision."""
+
+    @property
+    def DYNAMIC_PROMPTS(self) -> bool:
+        """Whether a decoder takes any number of prompts and points in one call."""
+
+    @property
+    def UNITS(self) -> tuple[str, ...]:
+        """What it can be asked to run on, where its runtime finds that; the first is the default."""
 
     def file_name(self, stage: str) -> str:
         """Name of the file that holds a stage; a format that keeps both in one file gives one name."""

@@ -13,8 +13,7 @@ from lightsam.stages import Arrays, Stage, Stages, split
 
 from .base import LoadedStage, RunOptions
 from .gates import GATES, Gate
-from .loading import Export, exports, find_exports, load_pair
-from .manifest import FILE_NAME
+from .loading import Export, exports_at, load_pair
 from .parity import OnAnswer, ParityReport, judge
 from .suite import Suite
 from .trial import Trial
@@ -44,7 +43,7 @@ def pairs_of(
         ContractError: if there is no manifest.
         UsageError: if there is nothing to compare.
     """
-    ours, theirs = (_exports_of(path, format_name, precision) for path in (reference, candidate))
+    ours, theirs = (exports_at(path, format_name, precision) for path in (reference, candidate))
     if len(ours) == len(theirs) == 1:
         return [(ours[0], theirs[0])]
     pairs = [(mine, other) for mine in ours for other in theirs if mine.name == other.name]
@@ -55,14 +54,6 @@ def pairs_of(
             f"{reference}/{ours[0].name}"
         )
     return pairs
-
-
-def _exports_of(path: Path, format_name: str | None, precision: str | None) -> list[Export]:
-    if not (path / FILE_NAME).exists() and (path.parent / FILE_NAME).exists():
-        return [entry for entry in exports(path.parent) if entry.name == path.name] or find_exports(
-            path.parent, path.name
-        )
-    return find_exports(path, format_name, precision)
 
 
 def compare(

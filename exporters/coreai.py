@@ -39,6 +39,8 @@ UNITS = ("CPU",)
 
 ENTRY_POINTS = {"encoder": "encode", "decoder": "decode"}
 _T = TypeVar("_T")
+_PATIENCE_S = 600
+"""Seconds for the runtime to load a model or to answer: ten times what the slowest was seen to take."""
 
 
 def file_name(stage: str) -> str:
@@ -155,17 +157,28 @@ class _Runner:
 
     def __init__(self, asset: Any, entry_point: str) -> None:
         self._loop = asyncio.new_event_loop()
-        threading.Thread(target=self._loop.run_forever, daemon=True).start()
+        threading.Thread(target=_serve, args=(self._loop,), daemon=True).start()
         stack = AsyncExitStack()
         weakref.finalize(self, _close, self._loop, stack)
         with kept_off_the_terminal(NAME):
             self._function = self._wait(_enter(stack, asset, entry_point))
 
     def _wait(self, work: Coroutine[Any, Any, _T]) -> _T:
-        return asyncio.run_coroutine_threadsafe(work, self._loop).result()
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE_S)
+        except TimeoutError as error:
+            raise ExportError(f"Core AI's runtime gave no answer within {_PATIENCE_S} s: run it again alone") from error
 
     def __call__(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
         return self._wait(_call(self._function, inputs))
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, and give its file descriptors back."""
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
 
 
 async def _enter(stack: AsyncExitStack, asset: Any, entry_point: str) -> Any:
@@ -182,5 +195,5 @@ async def _call(function: Any, inputs: Mapping[str, np.ndarray]) -> Arrays:
 
 
 def _close(loop: asyncio.AbstractEventLoop, stack: AsyncExitStack) -> None:
-    asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result()
+    asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result(_PATIENCE_S)
     loop.call_soon_threadsafe(loop.stop)

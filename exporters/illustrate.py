@@ -1,7 +1,5 @@
 """Pictures for people: what PyTorch answered, what a file answered, and where they differ."""
 
-import base64
-import io
 from dataclasses import dataclass
 
 import numpy as np
@@ -9,15 +7,13 @@ from PIL import Image, ImageFilter
 
 from lightsam.metrics import flipped_pixels
 from lightsam.overlay import draw_overlay
-from lightsam.prompts import Prompt
 from lightsam.stages import LOW_RES_MASKS, Arrays
 from lightsam.transforms import MASK_THRESHOLD, upscale_masks
 
 from .suite import Case
+from .thumbnails import data_uri, scaled_prompt, thumbnail_size
 from .trial import Trial
 
-_LONGEST = 360
-"""Pixels of a picture's longest side in a report."""
 _FLIPPED = (255, 0, 80)
 
 
@@ -44,34 +40,20 @@ def illustrate(trial: Trial, case: Case, expected: Arrays, found: Arrays) -> Ill
     shown = trial.shown(case)[-1][0]
     full = [upscale_masks(masks[0, shown : shown + 1], trial.frame)[0] for masks in logits]  # (height, width) each
     masks = [array > MASK_THRESHOLD for array in full]
-    size = _thumbnail_size(trial.picture)
+    size = thumbnail_size(trial.picture)
     small = trial.picture.resize(size, Image.Resampling.LANCZOS)
     scaled = [np.asarray(Image.fromarray(mask).resize(size, Image.Resampling.NEAREST)) for mask in masks]
-    prompt = _scaled(case.prompts[0], size[0] / trial.picture.width)
+    prompt = scaled_prompt(case.prompts[0], size[0] / trial.picture.width)
     error = np.abs(full[0] - full[1])
-    drawn = [_data_uri(draw_overlay(small, mask, prompt)) for mask in scaled]
+    drawn = [data_uri(draw_overlay(small, mask, prompt)) for mask in scaled]
     return Illustration(
         trial.name,
         case.name,
         drawn[0],
         drawn[1],
-        _data_uri(_mismatch(small, error, masks[0] != masks[1])),
+        data_uri(_mismatch(small, error, masks[0] != masks[1])),
         float(error.max()),
         flipped_pixels(*masks),
-    )
-
-
-def _thumbnail_size(picture: Image.Image) -> tuple[int, int]:
-    scale = _LONGEST / max(picture.size)
-    width, height = (max(1, round(side * scale)) for side in picture.size)
-    return width, height
-
-
-def _scaled(prompt: Prompt, scale: float) -> Prompt:
-    return Prompt(
-        points=[(x * scale, y * scale) for x, y in prompt.points],
-        labels=prompt.labels,
-        box=None if prompt.box is None else tuple(side * scale for side in prompt.box),  # type: ignore[arg-type]
     )
 
 
@@ -85,9 +67,3 @@ def _mismatch(small: Image.Image, error: np.ndarray, flipped: np.ndarray) -> Ima
     dots = Image.fromarray(spots.astype(np.uint8) * 255).filter(ImageFilter.MaxFilter(3))
     pixels[np.asarray(dots) > 0] = _FLIPPED
     return Image.fromarray(pixels.clip(0, 255).astype(np.uint8))
-
-
-def _data_uri(picture: Image.Image) -> str:
-    content = io.BytesIO()
-    picture.save(content, "WEBP", quality=80)
-    return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"

@@ -108,7 +108,7 @@ def made_from(entry: Export, references: References, weights: str | None) -> tup
     facts = manifest.read(entry.folder)["model"]
     # Whoever has the files accepted the licence of their weights.
     reference = references.load(facts["model"], weights or _source_of(entry), facts["image_size"], True)
-    made_from = entry.entry["weights"]["sha256"]
+    made_from = entry.weights.sha256
     if reference.weights.sha256 != made_from:
         raise CheckpointError(
             f"{entry.name} was made from weights {made_from[:12]}..., and these ({reference.weights.name}) are "
@@ -118,7 +118,7 @@ def made_from(entry: Export, references: References, weights: str | None) -> tup
 
 
 def _source_of(entry: Export) -> str:
-    name = str(entry.entry["weights"]["name"])
+    name = entry.weights.name
     if not is_path(find_model(manifest.read(entry.folder)["model"]["model"]), name):
         return name
     raise UsageError(f"{entry.name} was made from the checkpoint {name}: say where it is with --weights PATH")

@@ -7,6 +7,7 @@ from typing import Any
 from lightsam.errors import ContractError, UsageError
 from lightsam.predictor import Predictor
 from lightsam.stages import STAGE_NAMES
+from lightsam.weights.checkpoints import Weights
 
 from . import find_format, manifest
 from .artifacts import sha256
@@ -30,6 +31,11 @@ class Export:
     @property
     def precision(self) -> str:
         return str(self.entry["options"]["precision"])
+
+    @property
+    def weights(self) -> Weights:
+        """What it was made from."""
+        return Weights(**self.entry["weights"])
 
     def path(self, stage: str) -> Path | None:
         """File of a stage, or None if that stage was not exported."""
@@ -97,6 +103,20 @@ def find_export(folder: Path, format_name: str | None = None, precision: str | N
     return find_exports(folder, format_name, precision)[0]
 
 
+def exports_at(path: Path, format_name: str | None = None, precision: str | None = None) -> list[Export]:
+    """Every export of a model's folder that is asked for, or the one whose own folder ``path`` is.
+
+    Raises:
+        ContractError: if there is no manifest.
+        UsageError: if there is no such export; the message lists those that there are.
+    """
+    if not (path / manifest.FILE_NAME).exists() and (path.parent / manifest.FILE_NAME).exists():
+        return [entry for entry in exports(path.parent) if entry.name == path.name] or find_exports(
+            path.parent, path.name
+        )
+    return find_exports(path, format_name, precision)
+
+
 def load_pair(export: Export, how: RunOptions = _DEFAULT) -> tuple[LoadedStage, LoadedStage]:
     """Both stages of an export, checked to belong together.
 
@@ -128,5 +148,9 @@ def load_predictor(
         ContractError: if there is no manifest, or a file is damaged or not the other's pair.
         UsageError: if there is no such export.
     """
-    encoder, decoder = load_pair(find_export(Path(folder), format_name, precision), how)
+    return predictor_of(*load_pair(find_export(Path(folder), format_name, precision), how))
+
+
+def predictor_of(encoder: LoadedStage, decoder: LoadedStage) -> Predictor:
+    """Answer prompts with two stages that belong together."""
     return Predictor(encoder, decoder, encoder.provenance.image_size, decoder.provenance.point_slots)

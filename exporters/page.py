@@ -2,15 +2,14 @@
 
 import math
 from collections.abc import Sequence
-from importlib.resources import files
 from typing import TYPE_CHECKING
 
-from jinja2 import Environment, StrictUndefined
 from markupsafe import Markup, escape
 
 from lightsam import __version__
 
 from .bisect import Bisection
+from .html import render
 from .masks import DECIDED
 
 if TYPE_CHECKING:
@@ -23,10 +22,13 @@ _TOP_DB = 160.0
 
 def as_html(judged: "Sequence[Judged]") -> str:
     """The table of gates, every measurement, errors by operation, answers as pictures, versions and hashes."""
-    environment = Environment(autoescape=True, undefined=StrictUndefined)
-    environment.filters.update(decibels=_decibels, curve=_curve)
-    template = environment.from_string((files(__package__) / "data" / "report.html").read_text())
-    return template.render(judged=judged, version=__version__, decided=DECIDED)
+    return render(
+        __package__,
+        {"decibels": _decibels, "curve": _curve},
+        judged=judged,
+        version=__version__,
+        decided=DECIDED,
+    )
 
 
 def _decibels(value: float | None, exact: bool) -> str:

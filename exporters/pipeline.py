@@ -28,7 +28,7 @@ from .suite import DEFAULT, QUICK, load_suite
 
 _LOG = logging.getLogger("lightsam.export")
 _WORKING_COPIES = 4
-"""Times its weights that an export needs on disk: the converter's copy, ours, the old one and some room."""
+"""Times the weights of its stages that an export needs on disk: the converter's copy, ours, the old one, some room."""
 
 
 @dataclass(frozen=True)
@@ -117,9 +117,10 @@ def export(
         on_step(f"loading {card.title}, {request.weights} weights")
         references = references or References()
         reference = references.load(request.model, request.weights, size, request.accept_license)
-        artifacts.require_space(folder, _WORKING_COPIES * reference.size_bytes)
         on_step("checking the stage contract")
         stages = reference.stages(options)
+        needed = sum(weight.nbytes for name in request.stages for weight in stages[name].module.parameters())
+        artifacts.require_space(folder, _WORKING_COPIES * needed)
         for stage in request.stages:
             stages[stage].check()
         slots = None if backend.DYNAMIC_PROMPTS else options.point_slots

@@ -19,11 +19,6 @@ class Reference:
         self.model = model
         self._trials: dict[str, list[Trial]] = {}
 
-    @property
-    def size_bytes(self) -> int:
-        """Of all its weights."""
-        return sum(parameter.nbytes for parameter in self.model.parameters())
-
     def stages(self, options: ExportOptions) -> Stages:
         """The two stages, as the contract has them for these options."""
         return split(self.model, point_slots=options.point_slots, with_masks=options.with_masks)
@@ -48,6 +43,11 @@ class References:
     def __init__(self, progress: ProgressBar | None = None) -> None:
         self._progress = progress
         self._loaded: dict[tuple[str, str, int], Reference] = {}
+
+    def title(self, model: str, weights: str, image_size: int) -> str:
+        """Whose weights a loaded model has, for the head of a table; "" if it was not loaded."""
+        reference = self._loaded.get((model, weights, image_size))
+        return "" if reference is None else reference.weights.title
 
     def load(self, model: str, weights: str, image_size: int, accept_license: bool) -> Reference:
         """Load a model, unless it is there already.

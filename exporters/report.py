@@ -29,6 +29,8 @@ class Judged:
     """Such as "coreml-float16"."""
     model: str
     report: ParityReport
+    weights: str = ""
+    """What it was made from, whose and under which license."""
     sha256: dict[str, str] = field(default_factory=dict)
     """Of each stage's file."""
     tools: dict[str, str] = field(default_factory=dict)
@@ -74,6 +76,7 @@ def _as_json(judged: Sequence[Judged]) -> str:
             {
                 "name": one.name,
                 "model": one.model,
+                "weights": one.weights,
                 "sha256": one.sha256,
                 "passed": one.passed,
                 "tools": one.tools,

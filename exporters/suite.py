@@ -16,6 +16,7 @@ The photographs of lightsam's own suites: "Coffee" by Rachel Michetti (Pikolo Es
 der Walt, both CC0; "Astronaut" (NASA) and "Rocket" (SpaceX), both in the public domain; all from scikit-image.
 """
 
+import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -74,6 +75,15 @@ class Suite:
     def title(self) -> str:
         """Name and version."""
         return f"{self.name} {self.version}"
+
+    @property
+    def digest(self) -> str:
+        """Of what is asked: every pixel and every prompt. A user's suite may change under the same name and version."""
+        sha256 = hashlib.sha256()
+        for picture in self.pictures:
+            sha256.update(f"{picture.name} {picture.image.size} {picture.cases!r}\n".encode())
+            sha256.update(picture.image.tobytes())
+        return sha256.hexdigest()
 
 
 def load_suite(source: str | Path) -> Suite:

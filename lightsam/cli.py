@@ -11,10 +11,10 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.logging import RichHandler
 
-from lightsam import __version__, cli_benchmark, cli_parity, cli_weights
+from lightsam import __version__, cli_benchmark, cli_evaluate, cli_parity, cli_weights
 from lightsam.cli_parity import ComputeUnits, Numerics
 from lightsam.cli_weights import AcceptLicense, examples
-from lightsam.errors import LightSamError, PromptError, UsageError
+from lightsam.errors import LightSamError, PromptError
 from lightsam.terminal import (
     DownloadBar,
     err,
@@ -28,9 +28,7 @@ from lightsam.terminal import (
 )
 
 if TYPE_CHECKING:
-    from PIL.Image import Image
-
-    from lightsam.predictor import Answer, Predictor
+    from lightsam.predictor import Predictor
     from lightsam.prompts import Prompt
 
 app = typer.Typer(
@@ -45,6 +43,7 @@ app = typer.Typer(
 app.add_typer(cli_weights.app, name="weights")
 cli_parity.register(app)
 cli_benchmark.register(app)
+cli_evaluate.register(app)
 
 Weights = Annotated[
     str,
@@ -136,8 +135,9 @@ def export(
     ] = "nchw",
     accept_license: AcceptLicense = False,
 ) -> None:
-    """Export encoder and decoder, read the files back, and prove them equal to PyTorch."""
+    """Export encoder and decoder, read the files back, and check them against PyTorch on a photograph."""
     from lightsam.errors import ExportError
+    from lightsam.models import find_model
     from lightsam.stages import STAGE_NAMES
     from lightsam_exporters import default_precision
     from lightsam_exporters.base import ExportOptions
@@ -149,13 +149,14 @@ def export(
             model=model,
             format_name=name,
             options=ExportOptions(
-                precision=precision or default_precision(name),  # checked there, as the layout and image_input are
+                # ExportOptions checks these words.
+                precision=precision or default_precision(name),  # type: ignore[arg-type]
                 point_slots=point_slots,
                 minimum_deployment_target=minimum_deployment_target,
-                image_input=image_input,
+                image_input=image_input,  # type: ignore[arg-type]
                 opset=opset,
                 with_masks=with_masks,
-                image_layout=image_layout,
+                image_layout=image_layout,  # type: ignore[arg-type]
             ),
             output=output,
             stages=STAGE_NAMES if stage is None else (stage,),
@@ -167,16 +168,19 @@ def export(
         for name in (part.strip() for part in to.split(","))
     ]
 
+    references = References(DownloadBar())
+
     def show(outcome: Outcome) -> None:
         if outcome.report is not None:
-            print_report(f"{model} {outcome.request.name}", outcome.report)
+            whose = references.title(model, weights, find_model(model).resolve_image_size(image_size))
+            print_report(f"{model} {outcome.request.name}, {whose}", outcome.report)
         if outcome.folder is not None:
             out.print(f"written to {outcome.folder / outcome.request.name}; facts in {outcome.folder}/manifest.json")
         elif len(requests) > 1:
-            err.print(f"{outcome.request.name} failed: {outcome.error}", soft_wrap=True, markup=False)
+            err.print(f"{outcome.request.name} failed: {outcome.error}", soft_wrap=True)
 
     with progress(sum(request.steps for request in requests)) as begin:
-        outcomes = export_each(requests, begin, References(DownloadBar()), show)
+        outcomes = export_each(requests, begin, references, show)
     failed = [outcome for outcome in outcomes if outcome.error is not None]
     if len(outcomes) > 1:
         print_outcomes(outcomes)
@@ -191,6 +195,7 @@ def export(
 @app.command(
     epilog=examples(
         "lightsam predict photo.jpg --point 320,240",
+        "lightsam predict photo.jpg --point 320,240 --all --overwrite",
         "lightsam predict photo.jpg --model mobile_sam --box 40,30,600,400 --output cup.png",
         "lightsam predict photo.jpg --artifacts artifacts/mobile_sam --point 320,240 --point 100,80,0",
         "lightsam predict photo.jpg --artifacts artifacts/mobile_sam --format tflite --box 40,30,600,400",
@@ -220,24 +225,38 @@ def predict(
     overlay: Annotated[
         Path | None, typer.Option(help="The picture with mask and prompt; OUTPUT_overlay.png by default.")
     ] = None,
+    all_masks: Annotated[
+        bool,
+        typer.Option("--all", help="Also OUTPUT_all.png: all masks side by side with their predicted IoUs."),
+    ] = False,
     save_logits: Annotated[Path | None, typer.Option(help="Write the best mask's low-res logits (.npy).")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace outputs that are there; what is read is never replaced.")
+    ] = False,
     format_name: Annotated[str | None, typer.Option("--format", help="With --artifacts: this format.")] = None,
     precision: Annotated[str | None, typer.Option(help="With --artifacts: this precision.")] = None,
     compute_units: ComputeUnits = "ALL",
     numerics: Numerics = "declared",
     accept_license: AcceptLicense = False,
 ) -> None:
-    """Answer one prompt about one picture: a mask and an overlay."""
-    from lightsam.files import ensure_writable
+    """Answer one prompt about one picture: a mask and an overlay.
+
+    A file that is there is replaced with --overwrite alone; IMAGE and --mask-input never are.
+    """
+    from lightsam.answer_files import AnswerFiles
     from lightsam.transforms import open_picture
 
     prompt = _prompt(point or [], box, mask_input)
-    overlay = overlay or output.with_name(f"{output.stem}_overlay.png")
-    for path in filter(None, (output, overlay, save_logits)):
-        _check_suffix(path, ".npy" if path is save_logits else None)
-        ensure_writable(path.parent)
+    files = AnswerFiles(
+        mask=output,
+        overlay=overlay or output.with_name(f"{output.stem}_overlay.png"),
+        together=output.with_name(f"{output.stem}_all.png") if all_masks else None,
+        logits=save_logits,
+    )
+    files.check({"picture": image, "mask input": mask_input}, overwrite)
     with progress(3) as begin:
         picture = open_picture(image)
+        files.check_sizes(picture.size)
         begin("loading")
         if artifacts is None:
             predictor = _pytorch_predictor(model, weights, image_size, accept_license)
@@ -251,7 +270,10 @@ def predict(
         encoding = predictor.encode(picture)
         begin("answering the prompt")
         answer = predictor.predict(encoding, prompt, multimask=multimask)
-    _write_answer(picture, answer, prompt, output, overlay, save_logits)
+    files.write(picture, answer, prompt)
+    print_answer(answer)
+    *others, last = map(str, files)
+    out.print(f"written to {', '.join(others)} and {last}", soft_wrap=True)
 
 
 def _pytorch_predictor(model: str, weights: str, image_size: int | None, accept_license: bool) -> "Predictor":
@@ -262,27 +284,6 @@ def _pytorch_predictor(model: str, weights: str, image_size: int | None, accept_
         model, weights=weights, image_size=image_size, accept_license=accept_license, progress=DownloadBar()
     )
     return Predictor.from_model(loaded)
-
-
-def _write_answer(
-    picture: "Image", answer: "Answer", prompt: "Prompt", output: Path, overlay: Path, save_logits: Path | None
-) -> None:
-    import numpy as np
-    from PIL import Image
-
-    from lightsam.files import replacing
-    from lightsam.overlay import draw_overlay
-
-    best = answer.best
-    with replacing(output) as path:
-        Image.fromarray(answer.masks[best].astype(np.uint8) * 255).save(path)
-    with replacing(overlay) as path:
-        draw_overlay(picture, answer.masks[best], prompt).save(path)
-    if save_logits is not None:
-        with replacing(save_logits) as path:
-            np.save(path, answer.low_res_masks[best])
-    print_answer(answer)
-    out.print(f"written to {output} and {overlay}{f' and {save_logits}' if save_logits else ''}")
 
 
 def _numbers(text: str, counts: tuple[int, ...], what: str) -> list[float]:
@@ -313,14 +314,6 @@ def _prompt(points: list[str], box: str | None, mask_input: Path | None) -> "Pro
         box=tuple(_numbers(box, (4,), "a box: give --box X0,Y0,X1,Y1")) if box else None,  # type: ignore[arg-type]
         mask=mask,
     )
-
-
-def _check_suffix(path: Path, suffix: str | None) -> None:
-    from PIL import Image
-
-    allowed = {suffix} if suffix else set(Image.registered_extensions())
-    if path.suffix.lower() not in allowed:
-        raise UsageError(f"{path} does not end in {suffix or 'the suffix of a picture, such as .png'}")
 
 
 _INTERRUPTED = 130

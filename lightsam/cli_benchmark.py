@@ -4,8 +4,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from typer.core import TyperGroup
 
+from lightsam.cli_groups import RUN, RunByDefault
 from lightsam.cli_weights import examples
 from lightsam.terminal import (
     DownloadBar,
@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from lightsam_benchmarks.plan import Asked
     from lightsam_benchmarks.timing import Method
 
-_RUN = "run"
 _EPILOG = examples(
     "lightsam benchmark artifacts/mobile_sam",
     "lightsam benchmark artifacts/mobile_sam artifacts/repvit_sam --format torch,onnx,tflite",
@@ -32,17 +31,8 @@ _EPILOG = examples(
 )
 
 
-class _RunByDefault(TyperGroup):
-    """``lightsam benchmark DIR`` is ``lightsam benchmark run DIR``."""
-
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
-        if args and args[0] not in self.commands and args[0] not in ctx.help_option_names:
-            args = [_RUN, *args]
-        return list(super().parse_args(ctx, args))
-
-
 app = typer.Typer(
-    cls=_RunByDefault,
+    cls=RunByDefault,
     help="Latency of every stage on every unit; [bold]lightsam benchmark DIR...[/bold] measures.",
     epilog=_EPILOG,
     no_args_is_help=True,
@@ -60,7 +50,7 @@ def _names(text: str | None) -> tuple[str, ...] | None:
     return None if text is None else tuple(part.strip() for part in text.split(","))
 
 
-@app.command(name=_RUN, epilog=_EPILOG)
+@app.command(name=RUN, epilog=_EPILOG)
 def run(
     folders: Annotated[
         list[Path], typer.Argument(metavar="DIR...", help="Models' folders, each with its manifest.json.")
@@ -148,7 +138,7 @@ def _page(records: list[Any], path: Path) -> list[Path]:
     try:
         write_report(records, path)
     except FormatUnavailableError as error:
-        err.print(f"no page was written: {error}", soft_wrap=True, markup=False)
+        err.print(f"no page was written: {error}", soft_wrap=True)
         return []
     return [path]
 

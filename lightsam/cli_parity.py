@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+from rich.text import Text
 
 from lightsam.cli_weights import examples
 from lightsam.terminal import DownloadBar, out, print_bisection, print_report, print_residency, progress
@@ -15,9 +16,10 @@ if TYPE_CHECKING:
     from lightsam_exporters.illustrate import Illustration
     from lightsam_exporters.judging import Questions
     from lightsam_exporters.loading import Export
-    from lightsam_exporters.parity import ParityReport, Trial
+    from lightsam_exporters.parity import ParityReport
     from lightsam_exporters.report import Judged
     from lightsam_exporters.suite import Case
+    from lightsam_exporters.trial import Trial
 
 ComputeUnits = Annotated[str, typer.Option(help="Core ML on macOS: ALL, CPU_AND_GPU, CPU_AND_NE or CPU_ONLY.")]
 Numerics = Annotated[
@@ -154,15 +156,25 @@ class _Watching:
         """Print a judgement, and put it together with what was drawn meanwhile."""
         from lightsam_exporters.report import Judged
 
-        print_report(title, report, every=self._every)
+        print_report(f"{title}, {entry.weights.title}", report, every=self._every)
         for line in regressions:
-            out.print(f"[red]WORSE[/red] {line}", soft_wrap=True)
+            out.print(Text("WORSE", "red"), line, soft_wrap=True)
         for found in bisections:
             print_bisection(found)
         hashes = {name: file["sha256"] for name, file in entry.entry["files"].items()}
         drawn, self._illustrations = tuple(self._illustrations), []
-        model = entry.folder.name
-        return Judged(entry.name, model, report, hashes, entry.entry["tools"], regressions, bisections, drawn)
+        model = entry.folder.resolve().name  # of "." the name is empty
+        return Judged(
+            entry.name,
+            model,
+            report,
+            weights=entry.weights.title,
+            sha256=hashes,
+            tools=entry.entry["tools"],
+            regressions=regressions,
+            bisections=bisections,
+            illustrations=drawn,
+        )
 
 
 def _against_pytorch(

@@ -4,6 +4,7 @@
       UsageError                 the caller asked for something that does not exist or cannot be
         PromptError              a point, box or mask that cannot be answered
         ImageError               a picture that cannot be read
+        DatasetError             ground truth that masks cannot be measured against
         LicenceError             weights whose licence must be accepted first
         ArtifactExistsError      an artifact is there and nobody said that it may be replaced
       CheckpointError            a checkpoint is missing, damaged, or another model's
@@ -13,6 +14,7 @@
       ExportError                a converter or the disk refused
       ParityError                a converted file does not answer as PyTorch does
       BenchmarkError             something could not be timed, or became slower
+      EvaluationError            masks became worse than a margin allows
 
 Each message says what was asked, what was found and what to do; ``exit_status`` is what the command returns.
 """
@@ -36,6 +38,10 @@ class PromptError(UsageError):
 
 class ImageError(UsageError):
     """A picture that cannot be read."""
+
+
+class DatasetError(UsageError):
+    """Ground truth that is missing, broken, or does not fit its images."""
 
 
 class LicenceError(UsageError):
@@ -77,6 +83,10 @@ class ParityError(LightSamError, RuntimeError):
 
 class BenchmarkError(LightSamError, RuntimeError):
     """What should have been timed was not, became slower, or a point of a sweep failed."""
+
+
+class EvaluationError(LightSamError, RuntimeError):
+    """Masks that are worse, beyond noise, by more than was allowed."""
 
 
 def in_words(error: BaseException) -> str:

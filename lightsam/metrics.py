@@ -1,5 +1,7 @@
 """How far two answers are apart. Everything is computed in float64."""
 
+import math
+
 import numpy as np
 
 
@@ -88,12 +90,20 @@ def boundary_iou(reference: np.ndarray, candidate: np.ndarray, width: float = 0.
         width: of the band, as a part of the picture's diagonal; one pixel at least.
     """
     a, b = _masks(reference, candidate)
-    distance = max(1, round(width * float(np.hypot(*a.shape))))
-    return mask_iou(_band(a, distance), _band(b, distance))
+    distance = band_width(a.shape, width)
+    return mask_iou(outline_band(a, distance), outline_band(b, distance))
 
 
-def _band(mask: np.ndarray, distance: int) -> np.ndarray:
-    """The pixels of a mask from which a pixel outside is at most ``distance`` away, along or across."""
+def band_width(shape: tuple[int, ...], width: float = 0.02) -> int:
+    """Pixels of `boundary_iou`'s band in a (height, width) mask."""
+    return max(1, round(width * math.hypot(*shape)))
+
+
+def outline_band(mask: np.ndarray, distance: int) -> np.ndarray:
+    """The pixels of a mask from which a pixel outside is at most ``distance`` away, along or across.
+
+    Beyond the edge of the array is outside, so a mask may be cropped to its extent.
+    """
     side = 2 * distance + 1
     # Sums over squares, from a table of sums: a pixel whose square is full lies inside.
     table = np.pad(mask.astype(np.int32), distance).cumsum(0).cumsum(1)

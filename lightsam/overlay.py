@@ -1,15 +1,26 @@
-"""A picture with its mask and its prompt drawn on it, for people."""
+"""A picture with its mask and its prompt drawn on it, for people; and all masks of an answer side by side."""
+
+from dataclasses import replace
 
 import numpy as np
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from lightsam.modeling.prompt_encoder import PointLabel
+from lightsam.predictor import Answer
 from lightsam.prompts import Prompt
 
 MASK_COLOUR = (30, 144, 255)
 FOREGROUND_COLOUR = (46, 204, 64)
 BACKGROUND_COLOUR = (255, 65, 54)
 OPACITY = 0.5
+
+# Of `draw_all`, in pixels. Every tile has the same longest side, whatever the picture's: the captions of a thumbnail
+# can be read then, and a 12-megapixel picture does not make a poster.
+TILE = 480
+GAP = 12
+CAPTION_HEIGHT = 34
+FRAME_WIDTH = 6
+_FONT_SIZE = 22
 
 
 def draw_overlay(picture: Image.Image, mask: np.ndarray, prompt: Prompt) -> Image.Image:
@@ -38,3 +49,49 @@ def draw_overlay(picture: Image.Image, mask: np.ndarray, prompt: Prompt) -> Imag
         colour = FOREGROUND_COLOUR if label == PointLabel.FOREGROUND else BACKGROUND_COLOUR
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour, outline="white", width=width)
     return overlay
+
+
+def draw_all(picture: Image.Image, answer: Answer, prompt: Prompt) -> Image.Image:
+    """Draw every mask of an answer as an overlay of its own, from left to right, on white.
+
+    Below each stand its index and its predicted IoU; the best one, which is the mask that a caller writes, has a blue
+    frame and the word "chosen".
+
+    Args:
+        picture: RGB, of any size: each tile is scaled to a longest side of `TILE`.
+        answer: about this picture.
+        prompt: in pixels of the picture.
+
+    Returns:
+        RGB: tiles `GAP` apart and from the edges, `CAPTION_HEIGHT` below each.
+    """
+    scale = TILE / max(picture.size)
+    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
+    small = picture.resize(size, Image.Resampling.LANCZOS)
+    scaled = replace(
+        prompt,
+        points=[(x * scale, y * scale) for x, y in prompt.points],
+        box=None if prompt.box is None else tuple(side * scale for side in prompt.box),  # type: ignore[arg-type]
+    )
+    font = ImageFont.load_default(_FONT_SIZE)
+    captions = [
+        f"mask {index}, predicted IoU {iou:.3f}{', chosen' if index == answer.best else ''}"
+        for index, iou in enumerate(answer.iou_predictions)
+    ]
+    # A narrow picture's column is as wide as the words below it.
+    column = max(size[0], *(int(font.getlength(caption)) + 1 for caption in captions))
+    sheet = Image.new(
+        "RGB", (GAP + len(captions) * (column + GAP), GAP + size[1] + CAPTION_HEIGHT + GAP), (255, 255, 255)
+    )
+    draw = ImageDraw.Draw(sheet)
+    for index, (mask, caption) in enumerate(zip(answer.masks, captions, strict=True)):
+        left = GAP + index * (column + GAP)
+        # By area, so that a mask of a few pixels of 12 million does not fall between two.
+        covered = np.asarray(Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)) > 127
+        if index == answer.best:
+            right, bottom = left + size[0] - 1, GAP + size[1] - 1
+            frame = (left - FRAME_WIDTH, GAP - FRAME_WIDTH, right + FRAME_WIDTH, bottom + FRAME_WIDTH)
+            draw.rectangle(frame, fill=MASK_COLOUR)
+        sheet.paste(draw_overlay(small, covered, scaled), (left, GAP))
+        draw.text((left, GAP + size[1] + FRAME_WIDTH + 2), caption, fill=(0, 0, 0), font=font)
+    return sheet

@@ -5,15 +5,13 @@ The same code runs over PyTorch and over exported files: both are two `Runner`s.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
-from PIL import Image
 
 from lightsam.modeling.sam import Sam
 from lightsam.prompts import Prompt, encode_prompts
 from lightsam.stages import Runner, split
-from lightsam.transforms import MASK_THRESHOLD, Frame, open_picture, to_model_input, upscale_masks
+from lightsam.transforms import MASK_THRESHOLD, Frame, ImageSource, open_picture, to_model_input, upscale_masks
 
 
 @dataclass(frozen=True)
@@ -64,8 +62,8 @@ class Predictor:
         stages = split(model)
         return cls(stages.encoder.run, stages.decoder.run, model.image_size)
 
-    def encode(self, picture: str | Path | Image.Image) -> Encoding:
-        """Run the encoder on a picture.
+    def encode(self, picture: ImageSource) -> Encoding:
+        """Run the encoder on a picture: a path, a Pillow image, or an array as `open_picture` takes it.
 
         Raises:
             ImageError: if it cannot be read.
@@ -86,9 +84,21 @@ class Predictor:
         return self.predict_batch(encoding, [prompt], multimask=multimask)[0]
 
     def predict_batch(
-        self, encoding: Encoding, prompts: Sequence[Prompt], *, multimask: bool | None = None
+        self,
+        encoding: Encoding,
+        prompts: Sequence[Prompt],
+        *,
+        multimask: bool | None = None,
+        best_only: bool = False,
     ) -> list[Answer]:
-        """Answer several prompts about one picture; in one call where the decoder allows."""
+        """Answer several prompts about one picture; in one call where the decoder allows.
+
+        Args:
+            multimask: as for `predict`.
+            best_only: give the one mask with the highest predicted IoU, and bring no other to the picture's size.
+        """
+        if not prompts:
+            return []
         batches = [prompts] if self.point_slots is None else [[prompt] for prompt in prompts]
         answers: list[Answer] = []
         for batch in batches:
@@ -98,6 +108,9 @@ class Predictor:
                 batch, outputs["low_res_masks"], outputs["iou_predictions"], strict=True
             ):
                 kept = answering_masks(prompt, multimask)
+                if best_only:
+                    best = kept.start + int(iou_predictions[kept].argmax())
+                    kept = slice(best, best + 1)
                 masks = upscale_masks(low_res_masks[kept], encoding.frame) > MASK_THRESHOLD
                 answers.append(Answer(masks, iou_predictions[kept], low_res_masks[kept]))
         return answers

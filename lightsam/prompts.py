@@ -15,21 +15,28 @@ from lightsam.stages import Arrays, mask_side
 from lightsam.transforms import Frame
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Prompt:
-    """One question about a picture: points, a box, both, and optionally the mask of an earlier answer."""
+    """One question about an image: points, a box, both, and optionally the mask of an earlier prediction.
+
+    Lists and arrays are taken as well as tuples, and kept as tuples: prompts compare and hash by their values.
+    """
 
     points: Sequence[tuple[float, float]] = ()
-    """x, y in pixels of the picture."""
+    """x, y in pixels of the image."""
     labels: Sequence[int] = ()
     """One a point: 1 foreground, 0 background. All foreground when left out."""
     box: tuple[float, float, float, float] | None = None
-    """x0, y0, x1, y1 in pixels of the picture."""
+    """x0, y0, x1, y1 in pixels of the image."""
     mask: np.ndarray | None = None
-    """(4E, 4E) logits: one of the ``low_res_masks`` of an earlier answer about the same picture."""
+    """(4E, 4E) logits: one of the ``low_res_masks`` of an earlier prediction about the same image."""
 
     def __post_init__(self) -> None:
-        if len(self.labels) == 0:  # may be an array
+        object.__setattr__(self, "points", tuple(_numbers(point, 2, "a point is x, y") for point in self.points))
+        if self.box is not None:
+            object.__setattr__(self, "box", _numbers(self.box, 4, "a box is x0, y0, x1, y1"))
+        object.__setattr__(self, "labels", tuple(self.labels))
+        if not self.labels:
             object.__setattr__(self, "labels", (int(PointLabel.FOREGROUND),) * len(self.points))
         if len(self.labels) != len(self.points):
             raise PromptError(f"{len(self.points)} points have {len(self.labels)} labels; give one label a point")
@@ -38,6 +45,17 @@ class Prompt:
             raise PromptError(f"a point's label is 1 (foreground) or 0 (background), not {wrong[0]}")
         if len(self.points) == 0 and self.box is None and self.mask is None:
             raise PromptError("an empty prompt has no answer: give a point, a box or a mask")
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Prompt) and self._values() == other._values()
+
+    def __hash__(self) -> int:
+        return hash(self._values())
+
+    def _values(self) -> tuple[object, ...]:
+        """What two equal prompts share; arrays neither compare to one bool nor hash."""
+        mask = None if self.mask is None else (np.shape(self.mask), np.asarray(self.mask, np.float32).tobytes())
+        return self.points, self.labels, self.box, mask
 
     def refined(self, mask: np.ndarray) -> "Prompt":
         """The same question with the mask (4E, 4E) of an earlier answer."""
@@ -83,11 +101,21 @@ class Prompt:
         return np.concatenate(coords), np.array(labels, np.float32)
 
 
+def _numbers(values: object, count: int, what: str) -> tuple[float, ...]:
+    try:
+        numbers = tuple(float(value) for value in values)  # type: ignore[attr-defined]  # whatever a caller gave
+    except (TypeError, ValueError):
+        numbers = ()
+    if len(numbers) != count:
+        raise PromptError(f"{what}, {count} numbers in pixels, and not {values!r}")
+    return numbers
+
+
 def encode_prompts(prompts: Sequence[Prompt], frame: Frame, point_slots: int | None = None) -> Arrays:
     """Make the decoder's inputs, all but the embeddings, from prompts about one picture.
 
     Args:
-        prompts: B prompts.
+        prompts: B prompts, at least one.
         frame: of the picture that they are about.
         point_slots: N of a format with static shapes; None takes as many as the longest prompt needs. Slots that a
             prompt does not need are empty, and nothing attends to them.
@@ -98,6 +126,8 @@ def encode_prompts(prompts: Sequence[Prompt], frame: Frame, point_slots: int | N
     Raises:
         PromptError: for a prompt that does not fit the picture or the slots.
     """
+    if not prompts:
+        raise PromptError("there is no prompt to encode: give at least one")
     for prompt in prompts:
         prompt.check(frame)
     tokens = [prompt.tokens(frame) for prompt in prompts]

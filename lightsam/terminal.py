@@ -4,10 +4,9 @@ import os
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TYPE_CHECKING, NoReturn, TextIO
+from typing import TYPE_CHECKING, Any, NoReturn, TextIO
 
 from rich.console import Console
-from rich.markup import escape
 from rich.progress import (
     BarColumn,
     DownloadColumn,
@@ -20,6 +19,7 @@ from rich.progress import (
     TransferSpeedColumn,
 )
 from rich.table import Table
+from rich.text import Text
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -43,7 +43,11 @@ if TYPE_CHECKING:
 _PIPED_WIDTH = 180
 """Columns where there is no terminal: a table in a log should not be folded to 80."""
 
-out = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, highlight=False)
+# No markup: a path or a message may hold brackets. What has a colour is a `Text`.
+_PLAIN: dict[str, Any] = {"highlight": False, "markup": False, "emoji": False}
+out = Console(width=None if sys.stdout.isatty() else _PIPED_WIDTH, **_PLAIN)
+
+PASS, FAIL = Text("pass", "green"), Text("FAIL", "red")
 
 
 def _own_stderr() -> TextIO:
@@ -54,7 +58,7 @@ def _own_stderr() -> TextIO:
         return sys.stderr
 
 
-err = Console(file=_own_stderr(), width=None if sys.stderr.isatty() else _PIPED_WIDTH, highlight=False)
+err = Console(file=_own_stderr(), width=None if sys.stderr.isatty() else _PIPED_WIDTH, **_PLAIN)
 
 
 @contextmanager
@@ -62,7 +66,7 @@ def progress(steps: int) -> Iterator[Callable[[str], None]]:
     """Show a bar on stderr, or a line a step where that is no terminal; yields what begins the next step."""
     columns = (
         SpinnerColumn(),
-        TextColumn("{task.description}"),
+        TextColumn("{task.description}", markup=False),
         BarColumn(bar_width=20),
         MofNCompleteColumn(),
         TimeElapsedColumn(),
@@ -74,7 +78,7 @@ def progress(steps: int) -> Iterator[Callable[[str], None]]:
         def begin(description: str) -> None:
             nonlocal begun
             if not err.is_terminal:
-                err.print(escape(description))
+                err.print(description)
             bar.update(task, description=description, advance=int(begun))
             begun = True
 
@@ -86,7 +90,7 @@ class DownloadBar:
     """A bar with speed and time left on stderr, in the form that pooch drives."""
 
     def __init__(self) -> None:
-        columns = (TextColumn("{task.description}"), BarColumn(), DownloadColumn(), TransferSpeedColumn())
+        columns = (TextColumn("{task.description}", markup=False), BarColumn(), DownloadColumn(), TransferSpeedColumn())
         self.bar = Progress(*columns, TimeRemainingColumn(), console=err, disable=not err.is_terminal)
         self._task = self.bar.add_task("downloading", total=None)
 
@@ -135,11 +139,16 @@ def print_models(rows: "list[tuple[ModelCard, dict[str, Cost], dict[str, bool]]]
         "latency are the authors' own, not measured here.",
     )
     sources: dict[str, str] = {}
+
+    def mark(source: str) -> str:
+        return sources.setdefault(source, f"({len(sources) + 1})")
+
     for card, cost, cached in rows:
-        published = card.published
-        if published.source:
-            mark = sources.setdefault(published.source, "abcdefgh"[len(sources)])
-        figures = (published.coco_ap, *(published.latency_ms("encoder", device) for device in devices))
+        latencies = [card.published.latency("encoder", device) for device in devices]
+        figures: list[tuple[float | str | None, str]] = [
+            (card.published.coco_ap, card.published.source),
+            *((None, "") if one is None else (one.ms, one.source) for one in latencies),
+        ]
         table.add_row(
             card.name,
             f"{cost['encoder'].parameters / 1e6:.1f} M",
@@ -148,18 +157,18 @@ def print_models(rows: "list[tuple[ModelCard, dict[str, Cost], dict[str, bool]]]
             f"{cost['decoder'].gmacs:.1f}",
             ", ".join(map(str, card.image_sizes)),
             "\n".join(_beside(card, one, one.license_line) for one in card.weights),
-            *("" if value is None else f"{value} ({mark})" for value in figures),
+            *("" if value is None else f"{value} {mark(source)}" for value, source in figures),
             card.paper.removeprefix("https://"),
             "\n".join(_beside(card, one, "cached" if cached[one.name] else "not cached") for one in card.weights),
         )
     out.print(table)
-    for source, mark in sources.items():
-        out.print(f"({mark}) {source}", soft_wrap=True)
+    for source, number in sources.items():
+        out.print(f"{number} {source}", soft_wrap=True)
 
 
 def _beside(card: "ModelCard", chosen: "WeightSet", text: str) -> str:
-    """With the name of the set, where there are several."""
-    return f"{chosen.name}: {text}" if len(card.weights) > 1 else text
+    """With the name of the set, where it is not the official one."""
+    return text if chosen == card.official else f"{chosen.name}: {text}"
 
 
 def print_weights(rows: "list[tuple[ModelCard, WeightSet, Path | None, str | None]]") -> None:
@@ -183,10 +192,11 @@ def print_weights(rows: "list[tuple[ModelCard, WeightSet, Path | None, str | Non
 
 
 def print_agreements(title: str, agreements: "Sequence[Agreement]") -> None:
-    """How closely the two sides of an import agree."""
-    table = Table("prompt", "output", "PSNR dB", title=title)
-    for one in agreements:
-        table.add_row(one.prompt or "the photograph", one.output, f"{one.psnr_db:.1f}")
+    """How closely the two sides of an import agree: each output where it is worst."""
+    table = Table("output", "prompt", "PSNR dB", title=title)
+    for output in dict.fromkeys(one.output for one in agreements):
+        worst = min((one for one in agreements if one.output == output), key=lambda one: one.psnr_db)
+        table.add_row(output, worst.prompt and f"{worst.prompt} (worst)", f"{worst.psnr_db:.1f}")
     out.print(table)
 
 
@@ -232,11 +242,11 @@ def print_report(title: str, report: "ParityReport", *, every: bool = False) -> 
             f"{row.max_abs_error:.2e}",
             *_mask_cells(row.masks),
             "" if row.same_choice is None else ("same" if row.same_choice else "other"),
-            "[red]FAIL[/red]" if row.failure else "[green]pass[/green]",
+            FAIL if row.failure else PASS,
         )
     out.print(table)
     for failure in report.failures:
-        out.print(f"[red]FAIL[/red] {escape(failure)}", soft_wrap=True)
+        out.print(FAIL, failure, soft_wrap=True)
 
 
 def _mask_cells(masks: "MaskGroups | None") -> list[str]:
@@ -266,7 +276,7 @@ def print_bisection(found: "Bisection") -> None:
     steps += [("then", step) for step in found.steps[found.culprit + 1 : found.culprit + 3]]
     for label, step in steps:
         if step is not None:
-            name = escape(step.name)
+            name = step.name
             table.add_row(label, name, step.op_type, step.module, f"{step.psnr_db:.1f}", f"{step.largest:.4g}")
     out.print(table)
 
@@ -292,7 +302,7 @@ def print_outcomes(outcomes: "list[Outcome]") -> None:
             f"{min(decibels):.1f}" if decibels else "",
             f"{min(ious):.5f}" if ious else "",
             "" if outcome.folder is None else f"{outcome.size_bytes / 1e6:.1f} MB",
-            "[green]pass[/green]" if error is None else f"[red]{'FAIL' if report else 'not made'}[/red]",
+            PASS if error is None else FAIL if report else Text("not made", "red"),
         )
     out.print(table)
 
@@ -305,12 +315,12 @@ def print_tables(tables: "list[BenchmarkTable]", notes: list[str], sources: list
             table.add_column(name, justify="left" if index < content.words else "right")
         for row in content.rows:
             failed = any(cell.startswith("FAILED") for cell in row)
-            table.add_row(*map(escape, row), style="red" if failed else None)
+            table.add_row(*row, style="red" if failed else None)
         out.print(table)
     for line in notes:
-        out.print(f"- {escape(line)}", soft_wrap=True)
+        out.print(f"- {line}", soft_wrap=True)
     for line in sources:
-        out.print(f"- published, {escape(line)}", soft_wrap=True)
+        out.print(f"- published, {line}", soft_wrap=True)
 
 
 def print_versus(found: "list[tuple[Task, Task, list[Versus]]]") -> None:
@@ -358,12 +368,12 @@ def print_changes(changes: "list[Change]", differing: list[str], margin: float) 
             "" if before is None or ratio is None else milliseconds(before * ratio.value),
             "" if ratio is None else f"{ratio.value:.3f}",
             "" if ratio is None else f"{ratio.low:.3f} to {ratio.high:.3f}",
-            escape(" ".join(filter(None, (change.verdict, change.message)))),
+            " ".join(filter(None, (change.verdict, change.message))),
             style="red" if change.is_past(margin) else None,
         )
     out.print(table)
     for line in differing:
-        out.print(f"- differs: {escape(line)}", soft_wrap=True)
+        out.print(f"- differs: {line}", soft_wrap=True)
 
 
 def print_sweep(results: "list[Done]") -> None:
@@ -372,14 +382,13 @@ def print_sweep(results: "list[Done]") -> None:
 
     table = Table("point", "work", "", "seconds", "why")
     for done in results:
-        colour = "green" if done.status == OK else "red"
-        status = f"[{colour}]{done.status}[/{colour}]"
-        table.add_row(done.key, done.work, status, f"{done.seconds:.1f}", escape(done.message))
+        status = Text(done.status, "green" if done.status == OK else "red")
+        table.add_row(done.key, done.work, status, f"{done.seconds:.1f}", done.message)
     out.print(table)
 
 
 def fail(message: str, status: int) -> NoReturn:
     """Say what went wrong in one line, and exit."""
     # One line: a message may quote a library's, which may have several. Not wrapped: a log is searched by line.
-    err.print(f"[bold red]error:[/bold red] {escape(' '.join(message.split()))}", soft_wrap=True)
+    err.print(Text("error:", "bold red"), " ".join(message.split()), soft_wrap=True)
     sys.exit(status)

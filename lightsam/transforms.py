@@ -16,6 +16,9 @@ from lightsam.errors import ImageError
 from lightsam.modeling.graphs import resize_masks
 from lightsam.modeling.sam import PADDING_COLOUR
 
+ImageSource = str | Path | Image.Image | np.ndarray
+"""What an image may come as: a path, a Pillow image, or an array, (H, W, 3) RGB or (H, W) grey, uint8."""
+
 MASK_THRESHOLD = 0.0
 """Logits above it are foreground."""
 
@@ -49,17 +52,22 @@ class Frame:
         return (np.asarray(coords, np.float64) / self._scale()).astype(np.float32)
 
 
-def open_picture(source: str | Path | Image.Image) -> Image.Image:
+def open_picture(source: ImageSource) -> Image.Image:
     """Read a picture of any mode as upright RGB; transparency is ignored.
 
+    Pixels of more than 8 bits are scaled by the range that their mode or their values state: 16 bits to 0..65535; whole
+    numbers of 32 bits to 0..255 or 0..65535, whichever holds them; floats to 0..1 or 0..255.
+
     Raises:
-        ImageError: if it is missing, damaged, or no picture.
+        ImageError: if it is missing, damaged, no picture, or has values outside these ranges.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             if isinstance(source, Image.Image):
                 picture = source
+            elif isinstance(source, np.ndarray):
+                picture = _from_array(source)
             else:
                 with Image.open(source) as picture:
                     picture.load()
@@ -70,9 +78,34 @@ def open_picture(source: str | Path | Image.Image) -> Image.Image:
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise on damaged files
         raise ImageError(f"{source} cannot be read as a picture ({error})") from error
     picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I;16") or picture.mode == "I":  # 16-bit grey, which convert() would clip at 255
-        picture = Image.fromarray((np.asarray(picture) / 257).round().clip(0, 255).astype(np.uint8))
+    if picture.mode.startswith("I") or picture.mode == "F":  # convert() would clip these at 255
+        picture = _to_8_bits(picture)
     return picture.convert("RGB")
+
+
+def _from_array(pixels: np.ndarray) -> Image.Image:
+    grey = pixels.ndim == 2
+    if pixels.dtype != np.uint8 or not (grey or (pixels.ndim == 3 and pixels.shape[2] == 3)) or not pixels.size:
+        raise ImageError(
+            f"an array of shape {pixels.shape} and dtype {pixels.dtype} is no image: give (H, W, 3) RGB or (H, W) "
+            "grey, uint8, 0..255"
+        )
+    return Image.fromarray(np.ascontiguousarray(pixels))
+
+
+def _to_8_bits(picture: Image.Image) -> Image.Image:
+    """Grey pixels of 16 or 32 bits, or floats, as 8 bits."""
+    values = np.asarray(picture, np.float64)
+    low, high = values.min(), values.max()
+    if picture.mode.startswith("I;16"):
+        ranges: tuple[float, ...] = (65535,)
+    else:
+        ranges = (1, 255) if picture.mode == "F" else (255, 65535)
+    white = next((white for white in ranges if high <= white), None)
+    if not (np.isfinite(values).all() and low >= 0 and white is not None):
+        allowed = " or ".join(f"0..{white}" for white in ranges)
+        raise ImageError(f"an image of mode {picture.mode} holds {allowed}, and this one {low:g} to {high:g}: scale it")
+    return Image.fromarray((values * (255 / white)).round().astype(np.uint8))
 
 
 def to_model_input(picture: Image.Image, image_size: int) -> tuple[np.ndarray, Frame]:

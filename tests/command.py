@@ -22,7 +22,7 @@ OWN_PROCESSES = {
 
 
 @contextlib.contextmanager
-def _printing_to(console: Console, file: io.StringIO) -> Iterator[None]:
+def printing_to(console: Console, file: io.StringIO) -> Iterator[None]:
     before = console.file
     console.file = file
     try:
@@ -45,8 +45,8 @@ def run_command(*arguments: object) -> Done:
     stdout, stderr = io.StringIO(), io.StringIO()
     with (
         mock.patch.object(sys, "argv", ["lightsam", *map(str, arguments)]),
-        _printing_to(terminal.out, stdout),
-        _printing_to(terminal.err, stderr),
+        printing_to(terminal.out, stdout),
+        printing_to(terminal.err, stderr),
         contextlib.redirect_stdout(stdout),
         contextlib.redirect_stderr(stderr),
     ):

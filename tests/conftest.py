@@ -27,6 +27,23 @@ tiny.register()
 torch.set_num_threads(1)
 
 
+def pytest_addoption(parser):
+    parser.addoption("--other-kernels", action="store_true", help="as on another CPU: `make test-other-cpu`")
+
+
+def pytest_configure(config):
+    if config.getoption("--other-kernels"):  # before a test imports a runtime's names
+        import other_kernels
+
+        other_kernels.use()
+
+
+def pytest_report_header(config):
+    kernels = "others" if config.getoption("--other-kernels") else "the usual ones"
+    instructions = torch.backends.cpu.get_cpu_capability()
+    return f"kernels: {kernels}; torch: {instructions}, {torch.get_num_threads()} threads"
+
+
 @pytest.fixture(scope="session")
 def tiny_model():
     return load_model(tiny.NAME, weights="seeded")
@@ -132,8 +149,11 @@ def own_processes(monkeypatch):
         monkeypatch.setenv(name, value)
 
 
+# What started the tests may have told its children to ignore an interrupt, as a shell does behind `&`.
 _SCRIPT = """
+import signal
 import sys
+signal.signal(signal.SIGINT, signal.default_int_handler)
 sys.path.insert(0, {tests!r})
 import tiny
 from lightsam.cli import main

@@ -211,6 +211,27 @@ def test_a_crash_is_a_result_and_the_rest_goes_on(artifacts):
     assert len(fine.rounds) == 2
 
 
+def test_a_runtime_that_exits_cleanly_is_a_result(artifacts):
+    (task,) = tasks_of(artifacts, "onnx")
+    found = in_a_fresh_process(replace(task.job, model=Bomb(os._exit, 0)))
+    assert (found.status, found.message) == (record.CRASHED, "it ended with status 0 and no result")
+
+
+def test_exports_of_two_sets_of_weights_are_not_one_row_of_pytorch(artifacts, tmp_path):
+    folder = Path(shutil.copytree(artifacts, tmp_path / artifacts.name))
+    manifest = json.loads((folder / "manifest.json").read_text())
+    first = next(iter(manifest["exports"].values()))
+    first["weights"] |= {"name": "mine.pt", "sha256": "0" * 64}
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    with (
+        pytest.raises(UsageError, match=r"exports of different weights \(mine\.pt, seeded\)"),
+        planned([folder], Asked(formats=("torch",)), SHORT, References()),
+    ):
+        pass
+    with planned([folder], Asked(formats=("onnx",)), SHORT, References()) as (tasks, _):
+        assert tasks
+
+
 def test_what_takes_too_long_is_stopped(artifacts):
     (task,) = tasks_of(artifacts, "onnx")
     job = replace(task.job, model=Bomb(time.sleep, 300), method=replace(SHORT, timeout_s=1))

@@ -8,8 +8,9 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
+from mutation import mutations
 
-from lightsam.errors import FormatUnavailableError, UsageError
+from lightsam.errors import ContractError, FormatUnavailableError, UsageError
 from lightsam.models.card import IPHONE_12, M1_PRO
 from lightsam_benchmarks import plots, record
 from lightsam_benchmarks.compare import BROKEN, LEFT_OUT, SAME, SLOWER, compare, differing
@@ -258,6 +259,22 @@ def test_what_became_slower_beyond_noise_is_said(ours, lightsam, tmp_path):
     done = lightsam("benchmark", "compare", tmp_path / "new.json", RECORDS[0])
     assert done.status == 0
     assert done.stdout.count("faster") == encoders
+
+
+def test_a_damaged_record_is_refused_or_shown_and_nothing_else(tmp_path):
+    """1,500 records with a value that is gone or of another kind, from a fixed seed."""
+    content = json.loads(RECORDS[0].read_text())
+    content["results"] = content["results"][:3]
+    messages = []
+    for what, damaged in mutations(content, 1500):
+        try:
+            markdown([record.from_json(damaged, tmp_path)])
+        except ContractError as error:
+            messages.append(str(error))
+        except Exception as error:
+            pytest.fail(f"{what}: {error!r}")
+    assert len(messages) > 500
+    assert not any("\n" in message for message in messages)
 
 
 def test_a_record_is_as_fast_as_itself(ours):

@@ -16,7 +16,10 @@ def state(tiny_model):
     return {name: tensor.clone() for name, tensor in tiny_model.state_dict().items()}
 
 
-@pytest.mark.parametrize("form", ["plain", "model", "state_dict", "module", "both", "half", "safetensors"])
+FORMS = ["plain", "model", "state_dict", "module", "both", "half", "bfloat16", "no counters", "no head", "safetensors"]
+
+
+@pytest.mark.parametrize("form", FORMS)
 def test_a_checkpoint_loads_in_every_usual_form(tmp_path, state, tiny_model, form):
     path = tmp_path / ("weights.safetensors" if form == "safetensors" else "weights.pt")
     prefixed = {f"module.{name}": tensor for name, tensor in state.items()}
@@ -27,6 +30,9 @@ def test_a_checkpoint_loads_in_every_usual_form(tmp_path, state, tiny_model, for
         "module": prefixed,
         "both": {"model": prefixed},
         "half": {name: t.half() if t.is_floating_point() else t for name, t in state.items()},
+        "bfloat16": {name: t.bfloat16() if t.is_floating_point() else t for name, t in state.items()},
+        "no counters": {name: t for name, t in state.items() if not name.endswith("num_batches_tracked")},
+        "no head": {name: t for name, t in state.items() if "head." not in name or "iou" in name},
     }
     if form == "safetensors":
         save_file(state, path)
@@ -36,8 +42,14 @@ def test_a_checkpoint_loads_in_every_usual_form(tmp_path, state, tiny_model, for
     assert loaded.weights.name == path.name
     assert loaded.weights.trained
     assert not loaded.training
-    assert (loaded.weights.sha256 == tiny_model.weights.sha256) == (form != "half")
+    same = form not in ("half", "bfloat16", "no head")
+    assert (loaded.weights.sha256 == tiny_model.weights.sha256) == same
     for name, tensor in loaded.state_dict().items():
+        assert tensor.dtype in (torch.float32, torch.int64)
+        if form == "no head" and name not in content[form]:  # no run uses it
+            assert name.startswith(("image_encoder.norm_head.", "image_encoder.head."))
+            assert not tensor.any()
+            continue
         torch.testing.assert_close(tensor, content.get(form, state).get(name, state[name]).to(tensor.dtype))
 
 
@@ -112,6 +124,21 @@ def test_every_wrong_key_is_named_at_once(tmp_path, state):
         "keys: 1 missing (mask_decoder.iou_token.weight), 1 unexpected (surplus.weight), 1 of another shape "
         "(prompt_encoder.no_mask_embed.weight (1, 128) for (1, 256))"
     )
+
+
+def test_only_what_no_run_uses_may_be_absent(tmp_path, state):
+    del state["image_encoder.neck.1.bias"], state["image_encoder.head.bias"]
+    torch.save(state, tmp_path / "odd.pt")
+    with pytest.raises(KeyMismatchError) as caught:
+        load_model(tiny.NAME, weights=tmp_path / "odd.pt")
+    assert caught.value.missing == ["image_encoder.neck.1.bias"]
+
+
+def test_a_quantized_checkpoint_is_refused(tmp_path, state):
+    state["image_encoder.neck.0.weight"] = torch.ones_like(state["image_encoder.neck.0.weight"], dtype=torch.int8)
+    torch.save(state, tmp_path / "quantized.pt")
+    with pytest.raises(CheckpointError, match=r"1 tensors of whole numbers .*image_encoder\.neck\.0\.weight"):
+        load_model(tiny.NAME, weights=tmp_path / "quantized.pt")
 
 
 @pytest.mark.parametrize("value", [float("nan"), float("inf")])

@@ -61,8 +61,8 @@ def test_models_lists_every_model(lightsam):
     row = next(line for line in done.stdout.splitlines() if " mobile_sam " in line)
     assert "4.1 M" in row  # of SAM's decoder
     assert "38.8" in row  # GMACs of the encoder
-    assert "482.2 (a)" in row  # published, with its source
-    assert "(a) RepViT-SAM README" in done.stdout
+    assert "482.2 (1)" in row  # published, with its source
+    assert "(1) RepViT-SAM README" in done.stdout
 
 
 def pixels(name: str) -> np.ndarray:
@@ -164,7 +164,7 @@ BAD = [
     ("export tiny_sam --weights text.pt", 1, "text.pt is damaged or not a checkpoint"),
     ("export tiny_sam --weights truncated.pt", 1, "truncated.pt is damaged or not a checkpoint"),
     ("export tiny_sam --weights nan.pt", 1, "nan.pt holds NaN or infinity"),
-    ("export tiny_sam --weights other.pt", 1, "other.pt is not a tiny_sam checkpoint; keys: 288 missing"),
+    ("export tiny_sam --weights other.pt", 1, "other.pt is not a tiny_sam checkpoint; keys: 267 missing"),
     ("export tiny_sam --weights official", 1, "the checkpoint of tiny_sam cannot be had"),
     ("parity nowhere", 1, "nowhere has no manifest.json"),
     ("predict none.png --point 1,1", 2, "there is no picture none.png"),
@@ -180,7 +180,7 @@ BAD = [
     ("predict photo.png --mask-input none.npy", 2, "none.npy cannot be read as the logits of an earlier answer"),
     ("predict photo.png --mask-input text.pt", 2, "text.pt cannot be read as the logits of an earlier answer"),
     ("predict photo.png --mask-input small.npy", 2, "a mask prompt is (32, 32) logits"),
-    ("predict photo.png --point 1,1 --output mask.xyz", 2, "mask.xyz does not end in the suffix of a picture"),
+    ("predict photo.png --point 1,1 --output mask.xyz", 2, "mask.xyz ends in .xyz, which is no picture's: give .png"),
     ("predict photo.png --point 1,1 --output photo.png/mask.png", 1, "cannot write to photo.png"),
     ("predict photo.png --point 1,1 --artifacts nowhere", 1, "nowhere has no manifest.json"),
 ]
@@ -239,6 +239,17 @@ def test_an_interrupt_is_one_line(start_lightsam, tmp_path):
 
 def test_auto_weights_warn_loudly(predict, lightsam, tmp_path, photograph, monkeypatch):
     monkeypatch.setenv("LIGHTSAM_CACHE", str(tmp_path / "cache"))
-    done = lightsam("predict", photograph, "--model", tiny.NAME, "--point", "3,3")
+    question = ("predict", photograph, "--model", tiny.NAME, "--point", "3,3")
+    done = lightsam(*question, "--weights", "auto")
     assert done.status == 0
     assert "SEEDED, UNTRAINED" in done.stderr
+
+
+def test_predict_never_takes_random_weights_unless_told(lightsam, tmp_path, photograph, monkeypatch):
+    monkeypatch.setenv("LIGHTSAM_CACHE", str(tmp_path / "cache"))
+    monkeypatch.chdir(tmp_path)
+    done = lightsam("predict", photograph, "--model", tiny.NAME, "--point", "3,3")
+    assert done.status == 1
+    assert "No trained weights of tiny_sam can be had" in done.stderr
+    assert "--weights seeded" in done.stderr
+    assert not (tmp_path / "mask.png").exists()

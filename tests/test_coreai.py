@@ -1,7 +1,9 @@
 """What is in a Core AI file, by Apple's own runtime."""
 
 import asyncio
+import gc
 import shutil
+import time
 import warnings
 
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 import tiny
 
 from lightsam import load_model, split
-from lightsam.errors import ContractError, UsageError
+from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.metrics import psnr_db
 from lightsam.stages import STAGE_NAMES
 from lightsam_exporters import coreai
@@ -63,6 +65,28 @@ def test_it_runs_where_an_event_loop_runs_already(entry, stages):
 
     found = asyncio.run(notebook())
     assert np.isfinite(found["low_res_masks"]).all()
+
+
+def test_a_runtime_that_does_not_answer_is_told_and_its_loop_is_closed(entry, stages, monkeypatch):
+    started = coreai.start(entry.path("decoder"), "decoder", RunOptions())
+    monkeypatch.setattr(coreai, "_PATIENCE_S", 0)
+    with pytest.raises(ExportError, match="gave no answer within 0 s"):
+        started.run(stages.decoder.sample_inputs())
+
+    monkeypatch.undo()
+    loops = []
+    make = asyncio.new_event_loop
+    monkeypatch.setattr(asyncio, "new_event_loop", lambda: loops.append(make()) or loops[-1])
+    started = coreai.start(entry.path("decoder"), "decoder", RunOptions())
+    started.run(stages.decoder.sample_inputs())
+    del started
+    gc.collect()
+    (loop,) = loops
+    for _ in range(100):  # its thread closes it
+        if loop.is_closed():
+            break
+        time.sleep(0.05)
+    assert loop.is_closed()
 
 
 def test_metadata_tells_what_the_file_is(entry, stages):

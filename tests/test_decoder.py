@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from agreement import assert_close
 
 from lightsam.modeling.prompt_encoder import PointLabel
 from lightsam.prompts import Prompt, encode_prompts
@@ -32,7 +33,7 @@ def decode(tiny_stages, embeddings):
 
 def assert_same(found, expected):
     for name in expected:
-        np.testing.assert_allclose(found[name], expected[name], atol=2e-6, rtol=1e-5, err_msg=name)
+        assert_close(found[name], expected[name], name)
 
 
 @pytest.mark.parametrize("name", PROMPTS)

@@ -10,12 +10,13 @@ import time
 from dataclasses import replace
 
 import pytest
+import requests
 import tiny
 import torch
 from rich.console import Console
 
 from lightsam import load_model, terminal
-from lightsam.errors import CheckpointError, LicenceError
+from lightsam.errors import CheckpointError, CheckpointUnavailableError, LicenceError
 from lightsam.files import WriteError
 from lightsam.models import MODELS
 from lightsam.weights import cache as cached
@@ -189,6 +190,44 @@ def test_another_file_than_the_published_one_is_refused(card_for, cache):
     with pytest.raises(CheckpointError, match="another sha256 than it should"):
         download(card_for("full", "0" * 64))
     assert left_over(cache) == set()
+
+
+def from_mirror(card_for, way, sha256=SHA256):
+    """A card whose first address cannot be reached, and its second serves in the given way."""
+    (mirror,) = card_for(way, sha256).official.sources
+    first = replace(mirror, url="http://127.0.0.1:9/weights.pt")
+    return replace(tiny.CARD, weights=(replace(tiny.CARD.official, sources=(first, mirror)),))
+
+
+def test_a_mirror_is_tried_where_the_first_address_cannot_be_reached(server, card_for, cache):
+    card = from_mirror(card_for, "full")
+    assert download(card).read_bytes() == CONTENT
+    assert left_over(cache) == {"weights.pt"}
+    assert len(server.requests) == 1
+
+
+def test_a_mirror_with_another_file_ends_the_run(card_for, cache):
+    with pytest.raises(CheckpointError, match="another sha256 than it should") as caught:
+        download(from_mirror(card_for, "full", "0" * 64))
+    assert not isinstance(caught.value, CheckpointUnavailableError)
+    assert left_over(cache) == set()
+
+
+def test_every_address_that_cannot_be_reached_is_named(card_for):
+    with pytest.raises(CheckpointUnavailableError, match=r"127\.0\.0\.1:9/.*: it cannot be reached, nor from .* 404"):
+        download(from_mirror(card_for, "missing"))
+
+
+def test_a_host_that_cannot_be_reached_is_not_tried_again(monkeypatch):
+    """Waiting for what does not answer costs seconds a time, and `auto` has somewhere else to go."""
+    attempts = []
+    original = requests.Session.request
+    monkeypatch.setattr(
+        requests.Session, "request", lambda self, *a, **k: attempts.append(a) or original(self, *a, **k)
+    )
+    with pytest.raises(CheckpointUnavailableError, match="it cannot be reached"):
+        download(tiny.CARD)
+    assert len(attempts) == 1
 
 
 def test_without_a_published_hash_the_first_download_counts(server, card_for, cache):

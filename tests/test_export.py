@@ -12,6 +12,7 @@ import torch
 
 from lightsam.errors import ArtifactExistsError, ContractError, ExportError, FormatUnavailableError, UsageError
 from lightsam.files import WriteError
+from lightsam.stages import STAGE_NAMES
 from lightsam_exporters import artifacts, coreml
 from lightsam_exporters.base import ExportOptions
 from lightsam_exporters.gates import GATES
@@ -178,6 +179,21 @@ def test_a_disk_that_is_too_small_is_refused_before_any_work(own_export, request
     with pytest.raises(WriteError, match="has 1 MB free and this export needs about"):
         export(request_for(overwrite=True))
     assert snapshot(own_export) == before
+
+
+def test_a_stage_alone_needs_space_for_itself(request_for, no_converter, monkeypatch):
+    needed = {}
+    for stages in (STAGE_NAMES, ("encoder",), ("decoder",)):
+
+        def measure(folder, size, stages=stages):
+            needed[stages] = size
+            raise WriteError("measured")
+
+        monkeypatch.setattr(artifacts, "require_space", measure)
+        with pytest.raises(WriteError, match="measured"):
+            export(request_for(overwrite=True, stages=stages))
+    assert needed["encoder",] + needed["decoder",] == needed[STAGE_NAMES]
+    assert min(needed.values()) > 0
 
 
 @pytest.mark.parametrize("limit", [200_000, 5_000_000])

@@ -90,7 +90,7 @@ def test_boundary_iou_of_a_known_pair():
 
 def test_the_edge_of_the_picture_is_an_outline():
     assert metrics.boundary_iou(np.ones((50, 50)), np.ones((50, 50))) == 1
-    band = metrics._band(np.ones((50, 50), bool), 3)
+    band = metrics.outline_band(np.ones((50, 50), bool), 3)
     assert band.sum() == 50 * 50 - 44 * 44
 
 

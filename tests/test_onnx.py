@@ -8,6 +8,7 @@ import onnxruntime
 import pytest
 import tiny
 import torch
+from agreement import assert_close, assert_same_masks
 
 from lightsam import Prompt, split
 from lightsam.errors import ContractError, ExportError, UsageError
@@ -65,7 +66,7 @@ def test_any_number_of_prompts_and_points_in_one_call(decoder, tiny_model, promp
     for index in {0, prompts - 1}:
         alone = decoder({n: a if n == "image_embeddings" else a[index : index + 1] for n, a in inputs.items()})
         for name, answer in alone.items():
-            np.testing.assert_allclose(answer[0], together[name][index], atol=1e-5)
+            assert_close(answer[0], together[name][index], name)
 
 
 def test_a_mask_alone_is_a_prompt(exports_of, tiny_predictor, coffee):
@@ -75,7 +76,7 @@ def test_a_mask_alone_is_a_prompt(exports_of, tiny_predictor, coffee):
     encoding = tiny_predictor.encode(coffee)
     mask = tiny_predictor.predict(encoding, Prompt(points=[(300, 150)])).low_res_masks[0]
     expected, found = (p.predict(encoding, Prompt(mask=mask)) for p in (tiny_predictor, files))
-    np.testing.assert_allclose(found.low_res_masks, expected.low_res_masks, atol=1e-4)
+    assert_close(found.low_res_masks, expected.low_res_masks)
 
 
 def test_many_prompts_are_one_call(exports_of, tiny_predictor, coffee):
@@ -84,7 +85,8 @@ def test_many_prompts_are_one_call(exports_of, tiny_predictor, coffee):
     prompts = [Prompt(points=[(300, 150)]), Prompt(box=(100, 100, 300, 300)), Prompt(points=[(9, 9)] * 3)]
     for prompt, found in zip(prompts, files.predict_batch(encoding, prompts), strict=True):
         expected = tiny_predictor.predict(tiny_predictor.encode(coffee), prompt)
-        assert np.array_equal(found.masks, expected.masks)
+        assert_close(found.low_res_masks, expected.low_res_masks)
+        assert_same_masks(found.masks, expected, encoding.frame)
 
 
 def test_metadata_tells_what_the_file_is(exports_of, provenance):
@@ -178,9 +180,10 @@ def test_a_program_written_for_sams_published_decoder_runs_as_it_is(with_masks, 
     assert scores.shape == (1, 4)
     assert low_res_logits.shape == (1, 4, side, side)
     expected = tiny_predictor.predict(encoding, Prompt(points=point, box=tuple(box)), multimask=False)
-    assert np.array_equal(masks[0, :1] > 0, expected.masks)
+    assert_same_masks(masks[0, :1] > 0, expected, encoding.frame)
     assert 0.05 < expected.masks.mean() < 0.99
-    np.testing.assert_allclose(scores[0, :1], expected.iou_predictions, atol=1e-5)
+    all_four = tiny_predictor.predict(encoding, Prompt(points=point, box=tuple(box)), multimask=True)
+    assert_close(scores[0], np.concatenate([expected.iou_predictions, all_four.iou_predictions]))
 
 
 @pytest.mark.parametrize("size", [(1, 1), (40, 30), (333, 1000), (2000, 7)])
@@ -192,8 +195,8 @@ def test_full_size_masks_are_those_of_the_predictor(with_masks, tiny_predictor, 
     prompt = Prompt(box=(0, 0, *size))
     given = {"image_embeddings": encoding.image_embeddings, **encode(prompt, encoding)}
     found = decoder({**given, "orig_im_size": np.array(size[::-1], np.float32)})["masks"]
-    expected = tiny_predictor.predict(encoding, prompt, multimask=False).masks
-    assert np.array_equal(found[0, :1] > 0, expected)
+    expected = tiny_predictor.predict(encoding, prompt, multimask=False)
+    assert_same_masks(found[0, :1] > 0, expected, encoding.frame)
 
 
 def encode(prompt, encoding):
@@ -221,8 +224,9 @@ def test_a_decoder_with_masks_serves_the_predictor_too(with_masks, tiny_predicto
     folder, _ = with_masks
     files = load_predictor(folder, format_name="onnx")
     prompt = Prompt(points=[(300, 150)])
-    expected, found = (p.predict(p.encode(coffee), prompt) for p in (tiny_predictor, files))
-    assert np.array_equal(expected.masks, found.masks)
+    encodings = tiny_predictor.encode(coffee), files.encode(coffee)
+    expected, found = (p.predict(e, prompt) for p, e in zip((tiny_predictor, files), encodings, strict=True))
+    assert_same_masks(found.masks, expected, encodings[0].frame)
     assert lightsam("parity", folder, "--suite", "quick").status == 0
 
 

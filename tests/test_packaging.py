@@ -12,8 +12,8 @@ from test_layering import FOLDERS
 from lightsam_exporters import FORMATS, find_format
 
 ROOT = Path(__file__).parent.parent
-OTHER_EXTRAS = ("plots", "cluster")
-"""What is no format: the page of a benchmark, and a sweep on several machines."""
+OTHER_EXTRAS = ("plots", "cluster", "evaluate")
+"""What is no format: the page of a benchmark, a sweep on several machines, and masks against ground truth."""
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from agreement import assert_close
 
 from lightsam import Predictor, Prompt
 from lightsam.metrics import mask_iou
@@ -29,7 +30,13 @@ def test_encodes_once_and_answers_many_prompts(tiny_stages, coffee):
     together = predictor.predict_batch(encoding, prompts)
     assert (encoder.calls, decoder.calls) == (1, 3)
     for alone, batched in zip(one_by_one, together, strict=True):
-        np.testing.assert_allclose(alone.low_res_masks, batched.low_res_masks, atol=1e-5)
+        assert_close(batched.low_res_masks, alone.low_res_masks)
+
+
+@pytest.mark.parametrize("point_slots", [None, 8])
+def test_no_prompts_have_no_answers(tiny_stages, coffee, point_slots):
+    predictor = Predictor(tiny_stages.encoder.run, tiny_stages.decoder.run, 128, point_slots)
+    assert predictor.predict_batch(predictor.encode(np.asarray(coffee)), []) == []
 
 
 def test_a_lone_point_gets_three_masks_and_a_box_one(tiny_predictor, coffee):

@@ -41,6 +41,10 @@ def test_prompts_of_different_length_share_a_batch():
     [
         (lambda: Prompt(), "empty prompt"),
         (lambda: Prompt(points=[(1, 1)], labels=[1, 0]), "1 points have 2 labels"),
+        (lambda: Prompt(points=[(1, 1, 1)]), r"a point is x, y, 2 numbers in pixels, and not \(1, 1, 1\)"),
+        (lambda: Prompt(points=(3, 4)), "a point is x, y, 2 numbers in pixels, and not 3"),
+        (lambda: Prompt(box=(1, 2, 3)), "a box is x0, y0, x1, y1, 4 numbers"),
+        (lambda: Prompt(box="left"), "a box is x0, y0, x1, y1, 4 numbers"),
         (lambda: Prompt(points=[(1, 1)], labels=[2]), "1 .foreground. or 0 .background., not 2"),
     ],
 )
@@ -80,3 +84,18 @@ def test_points_and_labels_may_be_arrays(coffee):
         assert np.array_equal(found, expected)
     assert len(Prompt(points=np.array([[1, 2]])).labels) == 1
     arrays.check(frame)
+
+
+def test_prompts_compare_and_hash_by_their_values():
+    mask = np.ones((256, 256), np.float32)
+    one = Prompt(points=np.array([[1, 2]]), labels=np.array([1]), mask=mask)
+    same = Prompt(points=[(1, 2)], mask=mask.copy())
+    assert one == same
+    assert len({one, same, Prompt(points=[(1, 2)])}) == 2
+    assert one != Prompt(points=[(1, 2)], mask=mask * 2)
+    assert one != "a prompt"
+
+
+def test_no_prompts_are_no_inputs():
+    with pytest.raises(PromptError, match="no prompt to encode"):
+        encode_prompts([], FRAME)

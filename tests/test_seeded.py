@@ -18,10 +18,22 @@ def mobile_sam():
     return load_model("mobile_sam", weights="seeded", image_size=512)
 
 
-def test_the_same_with_any_number_of_threads(mobile_sam):
+@pytest.mark.parametrize(
+    ("threads", "instructions"),
+    [
+        (1, {}),
+        (4, {}),
+        (1, {"ATEN_CPU_CAPABILITY": "default", "ONEDNN_MAX_CPU_ISA": "SSE41", "MKL_CBWR": "COMPATIBLE"}),
+    ],
+    ids=["one thread", "four threads", "an older CPU"],
+)
+def test_the_same_on_any_machine(mobile_sam, monkeypatch, threads, instructions):
+    """Files that were exported elsewhere are known by it."""
+    for name, value in instructions.items():
+        monkeypatch.setenv(name, value)
     code = (
-        "import torch; torch.set_num_threads(1); from lightsam import load_model; "
-        "print(load_model('mobile_sam', weights='seeded').weights.sha256)"
+        f"import torch; torch.set_num_threads({threads}); from lightsam import load_model; "
+        "print(load_model('mobile_sam', weights='seeded', image_size=512).weights.sha256)"
     )
     alone = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout.strip()
     assert alone == mobile_sam.weights.sha256 == digest(mobile_sam.state_dict())

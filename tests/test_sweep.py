@@ -2,11 +2,13 @@
 
 import json
 import os
+import shutil
 import signal
 import time
 from dataclasses import replace
 from pathlib import Path
 
+import annotated
 import pytest
 import tiny
 
@@ -14,6 +16,7 @@ from lightsam.errors import ContractError, UsageError
 from lightsam_benchmarks import points, record
 from lightsam_benchmarks import sweep as sweeping
 from lightsam_benchmarks.points import Done, Point, Sweep, do, load_sweep
+from lightsam_benchmarks.quality import storage
 from lightsam_benchmarks.sweep import Spread, run_sweep, warning
 from lightsam_benchmarks.timing import Method
 from lightsam_exporters.loading import find_export
@@ -23,10 +26,11 @@ BASE = {"work": "export", "models": [tiny.NAME], "formats": ["onnx"], "precision
 
 def toml(folder: Path, **changes: object) -> Path:
     content = {**BASE, "weights": "seeded", "output": str(folder / "artifacts"), **changes}
-    method = content.pop("method", None)
+    tables = {name: content.pop(name, None) for name in ("method", "evaluate")}
     lines = [f"{key} = {json.dumps(value)}" for key, value in content.items() if value is not None]
-    if method:
-        lines += ["[method]", *(f"{key} = {json.dumps(value)}" for key, value in method.items())]
+    for name, table in tables.items():
+        if table:
+            lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
     path = folder / "sweep.toml"
     path.write_text("\n".join(lines))
     return path
@@ -59,10 +63,18 @@ def test_every_combination_is_a_point(tmp_path):
         ({"units": ["TPU"]}, "no unit 'TPU'"),
         ({"suite": "gone.json"}, "gone.json"),
         ({"method": {"rounds": "3"}}, "rounds = '3', which is no int"),
-        ({"work": "dance"}, "work = one of export, parity, benchmark"),
+        ({"work": "dance"}, "work = one of export, parity, benchmark, evaluate"),
         ({"thread": 2}, "no key 'thread'; there are: "),
         ({"method": {"round": 2}}, "no key 'round'"),
         ({"method": {"rounds": 0}}, "rounds is at least 1"),
+        ({"work": "evaluate"}, "must say what to evaluate on: a table [evaluate]"),
+        (
+            {"work": "evaluate", "evaluate": {"coco": "a.json"}},
+            "must say evaluate.images, and one of",
+        ),
+        ({"work": "evaluate", "evaluate": {"coco": "a.json", "image": "b"}}, "no key evaluate.image"),
+        ({"work": "evaluate", "evaluate": {"coco": "a.json", "images": 3}}, "evaluate.images = 3, which is no str"),
+        ({"work": "evaluate", "evaluate": {"coco": "a", "images": "b", "protocol": "x"}}, "no protocol 'x'"),
     ],
 )
 def test_what_a_file_cannot_say(tmp_path, lightsam, changes, message):
@@ -135,6 +147,30 @@ def test_two_workers_of_a_cluster_judge_and_time(tmp_path, lightsam, own_process
     assert "| tiny_sam | onnx-float32 | encoder | CPU |" in (tmp_path / "times.md").read_text()
 
 
+def test_points_are_evaluated(tmp_path, lightsam, own_processes):
+    """PyTorch and an export, each in a process of its own; their results are one record."""
+    images, truth = annotated.write_images(tmp_path / "images"), annotated.write_coco(tmp_path / "truth.json")
+    asked = {"coco": str(truth), "images": str(images), "prompts": ["box"], "clicks": 2, "limit": 2}
+    path = toml(tmp_path, work="evaluate", formats=["torch", "onnx"], evaluate=asked)
+    done = lightsam("sweep", path)
+    assert done.status == 0, done.stdout
+    (found,) = storage.read_all(tmp_path / "sweep.jsonl")
+    names = [f"{tiny.NAME} {name}-float32" for name in ("torch", "onnx")]
+    assert [one.name for one in found.subjects] == names
+    assert [(one.subject, one.prompts) for one in found.results] == [
+        (name, prompts) for name in names for prompts in ("box", "clicks")
+    ]
+    assert found.data.images == 2
+    assert found.results[0].miou == pytest.approx(found.results[2].miou, abs=0.01)
+    done = lightsam("evaluate", "report", tmp_path / "sweep.jsonl")
+    assert done.status == 0, done.stderr
+    assert all(name in done.stdout for name in names)
+    with pytest.raises(ContractError, match="holds no benchmark"):
+        record.read(tmp_path / "sweep.jsonl")
+    done = lightsam("evaluate", "report", tmp_path / "gone.jsonl")
+    assert (done.status, "cannot be read" in done.stderr) == (1, True)
+
+
 def dies(sweep: Sweep, point: Point) -> Done:
     """In the place of `do`: one point ends its process, as a converter that aborts would."""
     if point.precision == "float16":
@@ -160,6 +196,18 @@ def test_a_line_that_was_left_unfinished_is_dropped(tmp_path):
     results.write_text(Done(point.key, "export", sweep.digest, "ok", "", 1.0).as_line() + '{"key": "tiny')
     (done,) = run_sweep(sweep, results, Spread())
     assert done.status == "ok"
+    assert len(lines_of(results)) == 1
+
+
+@pytest.mark.parametrize("characters", [1, 5, 40])
+def test_a_run_killed_in_its_first_line_goes_on(tmp_path, monkeypatch, own_processes, characters):
+    monkeypatch.setattr(sweeping, "do", dies)  # of a float32 point it says ok
+    point = Point(tiny.NAME, "onnx", "float32", tiny.SIZE)
+    sweep = Sweep("export", (point,))
+    results = tmp_path / "results.jsonl"
+    results.write_text(Done(point.key, "export", sweep.digest, "ok", "", 1.0).as_line()[:characters])
+    (done,) = run_sweep(sweep, results, Spread())
+    assert done.seconds == 0.1
     assert len(lines_of(results)) == 1
 
 
@@ -210,6 +258,38 @@ def test_what_is_exported_already_is_done(exports_of):
     found = do(sweep, Point(tiny.NAME, "onnx", "float32", tiny.SIZE))
     assert (found.status, found.message) == ("ok", "")
     assert found.found["parity"]["passed"] is True
+
+
+@pytest.mark.parametrize(
+    ("change", "what"),
+    [
+        (lambda entry: entry["weights"].update(sha256="0" * 64), "weights"),
+        (lambda entry: entry["options"].update(opset=19), "options"),
+        (lambda entry: entry["files"].pop("decoder"), "stages"),
+        (lambda entry: entry["tools"].update(lightsam="0.0.1"), "lightsam"),
+    ],
+)
+def test_another_export_is_not_passed_off_for_the_sweeps(exports_of, tmp_path, change, what):
+    entry = exports_of("onnx", "float32")
+    folder = shutil.copytree(entry.folder, tmp_path / entry.folder.name)
+    manifest = json.loads((folder / "manifest.json").read_text())
+    change(manifest["exports"]["onnx-float32"])
+    (folder / "manifest.json").write_text(json.dumps(manifest))
+    sweep = Sweep("export", (), weights="seeded", output=tmp_path)
+    found = do(sweep, Point(tiny.NAME, "onnx", "float32", tiny.SIZE))
+    assert found.status == "failed"
+    assert f"is another export than this sweep makes (its {what})" in found.message
+    assert json.loads((folder / "manifest.json").read_text()) == manifest
+
+
+def test_results_of_another_suite_or_release_are_others(monkeypatch, tmp_path, coffee):
+    coffee.save(tmp_path / "one.png")
+    before = Sweep("parity", (), suite=str(tmp_path)).digest
+    coffee.rotate(90).save(tmp_path / "one.png")
+    after = Sweep("parity", (), suite=str(tmp_path)).digest
+    assert before != after
+    monkeypatch.setattr(points, "__version__", "0.0.1")
+    assert Sweep("parity", (), suite=str(tmp_path)).digest != after
 
 
 def test_a_librarys_own_error_is_a_result(monkeypatch, tmp_path):

@@ -72,6 +72,37 @@ def test_every_mode_becomes_rgb(tmp_path, mode):
     gradient(mode).save(path)
     picture = open_picture(path)
     assert (picture.mode, picture.size) == ("RGB", (60, 40))
+    if mode != "1":  # dithered; of the others palettes and colour spaces may move a value by a little
+        difference = np.asarray(picture, int) - np.asarray(gradient("RGB"), int)
+        assert np.abs(difference).max() <= 2
+
+
+@pytest.mark.parametrize(
+    ("dtype", "white"), [(np.uint16, 65535), (np.int32, 255), (np.int32, 65535), (np.float32, 1), (np.float32, 255)]
+)
+def test_more_than_8_bits_are_scaled_by_their_range(dtype, white):
+    values = (np.array([[0, 0.25, 0.5, 1]]) * white).astype(dtype)
+    found = np.asarray(open_picture(Image.fromarray(values)))[0, :, 0]
+    np.testing.assert_allclose(found, [0, 64, 128, 255], atol=1)
+
+
+@pytest.mark.parametrize("values", [[-1.0, 0.5], [0.0, 300.0], [0.0, np.nan]])
+def test_floats_of_an_unknown_range_are_refused(values):
+    with pytest.raises(ImageError, match=r"mode F holds 0\.\.1 or 0\.\.255, and this one"):
+        open_picture(Image.fromarray(np.array([values], np.float32)))
+
+
+def test_arrays_are_images(coffee):
+    assert np.array_equal(open_picture(np.asarray(coffee)), coffee)
+    assert np.array_equal(open_picture(np.asarray(coffee.convert("L"))), coffee.convert("L").convert("RGB"))
+
+
+@pytest.mark.parametrize(
+    "pixels", [np.zeros((4, 4, 3)), np.zeros((3, 4, 4), np.uint8), np.zeros((0, 4, 3), np.uint8), np.zeros(4, np.uint8)]
+)
+def test_other_arrays_are_refused(pixels):
+    with pytest.raises(ImageError, match=r"is no image: give \(H, W, 3\) RGB"):
+        open_picture(pixels)
 
 
 def test_transparency_is_ignored():

@@ -113,9 +113,14 @@ class Published:
     """Zero-shot instance segmentation on COCO, in per cent. Protocols differ between sources."""
     latencies: tuple[PublishedLatency, ...] = ()
 
-    def latency_ms(self, stage: str, device: str) -> float | str | None:
+    def latency(self, stage: str, device: str) -> PublishedLatency | None:
         """Of one stage on one device; None if nobody gives it."""
-        return next((one.ms for one in self.latencies if (one.stage, one.device) == (stage, device)), None)
+        return next((one for one in self.latencies if (one.stage, one.device) == (stage, device)), None)
+
+    def latency_ms(self, stage: str, device: str) -> float | str | None:
+        """The number of `latency` alone."""
+        found = self.latency(stage, device)
+        return None if found is None else found.ms
 
 
 @dataclass(frozen=True)

@@ -262,7 +262,7 @@ CARD = ModelCard(
                     decoder_sha256="800b1500d3e4422f9499706b75544b3604031e182f7f5f0f69f778e3512c4131",
                 ),
             ),
-            remark="another distillation in MobileSAM's architecture, which shares no tensor with the paper's",
+            remark="another distillation in MobileSAM's architecture, so the paper's figures are not theirs",
         ),
     ),
     published=Published(

@@ -35,6 +35,13 @@ class Weights:
     """Whether the license allows it, as far as it is known."""
 
     @property
+    def title(self) -> str:
+        """What they are, whose and under which license, for the head of a table."""
+        if not self.trained:
+            return f"{self.name} weights, untrained"
+        return ", ".join(filter(None, (f"weights {self.name}", self.authors, self.license)))
+
+    @property
     def license_line(self) -> str:
         """The license in one line."""
         details = "; ".join(filter(None, (self.license_url, self.license_note)))
@@ -102,5 +109,13 @@ def _describe(card: ModelCard, chosen: Chosen, sha256: str) -> Weights:
     if chosen.path is not None:
         note = "a checkpoint of the user's own"
         return Weights(chosen.path.name, sha256, trained=True, license_note=note, commercial_use=card.commercial_use)
-    note = "random numbers, drawn by lightsam"
-    return Weights(SEEDED, sha256, trained=False, authors="nobody", license="CC0-1.0", license_note=note)
+    # The license of what the published weights would be: the file holds the authors' architecture all the same.
+    return Weights(
+        SEEDED,
+        sha256,
+        trained=False,
+        authors="nobody: drawn at random",
+        license=card.licence,
+        license_url=card.licence_url,
+        commercial_use=card.commercial_use,
+    )

@@ -1,6 +1,7 @@
 """State dicts: reading and writing them, and loading one into a model, strictly."""
 
 import hashlib
+import json
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
@@ -73,10 +74,14 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
 
 
 def write_state_dict(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
-    """Write a ``.safetensors`` file: float32 tensors by name, and flat strings about them."""
+    """Write a ``.safetensors`` file: float32 tensors by name, and facts about them in its header.
+
+    The facts are one JSON text: the order of several entries is not the same in any two runs.
+    """
     from safetensors.torch import save_file
 
-    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path, {"format": "pt", **metadata})
+    facts = {"lightsam": json.dumps(dict(metadata), sort_keys=True)}
+    save_file({name: tensor.contiguous() for name, tensor in state.items()}, path, facts)
 
 
 def strip_prefixes(state: dict[str, Tensor], expected: Container[str]) -> dict[str, Tensor]:

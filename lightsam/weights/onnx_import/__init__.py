@@ -1,8 +1,8 @@
 """A checkpoint from ONNX files that others exported.
 
 Names are gone from most of such a file, BatchNorms are folded into convolutions, weights transposed, biases expanded.
-`graph` reads the file, `uses` lists what it does with its constants, `slots` what the model expects, `placing` brings
-the two together, and `proof` runs both.
+`graph` reads the file, `roles` says which stage it is, `uses` lists what it does with its constants, `slots` what the
+model expects, `placing` brings the two together, and `proof` runs both.
 
 `onnx` and `onnxruntime` are imported inside functions here, and nowhere else in this package.
 """
@@ -14,13 +14,15 @@ from pathlib import Path
 from torch import Tensor
 
 from lightsam.errors import CheckpointError, FormatUnavailableError
-from lightsam.modeling.sam import EMBEDDING_STRIDE
 from lightsam.models import ModelCard
 
 from . import save
-from .graph import Graph, read_graph
+from .decoder_proof import prove_decoder
+from .encoder_proof import prove_encoder
+from .graph import read_graph
 from .placing import PlacingError, place
-from .proof import Agreement, decoder_inputs, prove_decoder, prove_encoder
+from .proof import Agreement
+from .roles import check_roles, image_size
 from .slots import UndoError, expected
 from .uses import read_uses
 
@@ -77,9 +79,9 @@ def import_onnx(
     graphs = [read_graph(encoder)]
     on_step(f"reading {decoder.name}")
     graphs.append(read_graph(decoder))
-    _check_roles(*graphs)
+    check_roles(*graphs)
     on_step(f"building {card.title}")
-    model = card.build(card.resolve_image_size(_image_size(*graphs))).eval()
+    model = card.build(card.resolve_image_size(image_size(*graphs))).eval()
     on_step("placing every tensor")
     placements = []
     for graph, is_decoder in zip(graphs, (False, True), strict=True):
@@ -102,36 +104,3 @@ def import_onnx(
     agreements = (agreement, *prove_decoder(graphs[1], model, placements[1], embeddings))
     constants = tuple(name for placement in placements for name in placement.constants)
     return Imported(state, agreements, convention, never_run, constants)
-
-
-def _check_roles(encoder: Graph, decoder: Graph) -> None:
-    """Tell swapped files apart from files of something else."""
-    looks = [_looks_like_decoder(graph) for graph in (encoder, decoder)]
-    if looks == [True, False]:
-        raise CheckpointError(
-            f"{encoder.path} is a mask decoder and {decoder.path} is none: give the encoder first, then the decoder"
-        )
-    if looks[0] or len(encoder.inputs) != 1:
-        names = ", ".join(info.name for info in encoder.inputs)
-        raise CheckpointError(f"{encoder.path} is no image encoder: its inputs are {names}")
-    decoder_inputs(decoder)
-
-
-def _looks_like_decoder(graph: Graph) -> bool:
-    try:
-        decoder_inputs(graph)
-    except CheckpointError:
-        return False
-    return True
-
-
-def _image_size(encoder: Graph, decoder: Graph) -> int | None:
-    """What both were exported for; None if they leave it open."""
-    sides = {side for side in encoder.inputs[0].shape[-3:] if side is not None and side > 4}
-    grid = decoder_inputs(decoder)["image_embeddings"].shape[-1]
-    if grid is not None:
-        sides.add(grid * EMBEDDING_STRIDE)
-    if len(sides) > 1:
-        found = " and ".join(map(str, sorted(sides)))
-        raise CheckpointError(f"{encoder.path} and {decoder.path} are for image sizes of {found} pixels: not a pair")
-    return sides.pop() if sides else None

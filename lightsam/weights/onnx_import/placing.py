@@ -1,5 +1,6 @@
 """Which operation of a file is which layer of the model."""
 
+import logging
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
@@ -10,6 +11,8 @@ from lightsam.errors import CheckpointError
 from .graph import Graph
 from .slots import Slot, UndoError
 from .uses import Use
+
+log = logging.getLogger("lightsam")
 
 _LAYERS = {"conv", "deconv", "linear", "norm", "batchnorm", "label"}
 """Kinds of which none may be left over; other constants are masks, coordinates and the like."""
@@ -30,7 +33,12 @@ class PlacingError(CheckpointError):
             )
             if names
         ]
-        super().__init__(f"{origin} cannot be imported as {model}: {'; '.join(parts)}")
+        for name in self.missing:
+            log.debug("not in %s: %s", origin, name)
+        for name in self.unplaced:
+            log.debug("no place in %s for: %s", model, name)
+        every = ". lightsam --verbose names every one" if max(map(len, (missing, unplaced))) > NAMED_AT_MOST else ""
+        super().__init__(f"{origin} cannot be imported as {model}: {'; '.join(parts)}{every}")
 
 
 @dataclass

@@ -62,7 +62,7 @@ def _squeezed(shape: tuple[int, ...]) -> tuple[int, ...]:
 
 
 def _tensor(array: np.ndarray) -> Tensor:
-    return torch.from_numpy(np.array(array, np.float32))  # a copy: what is read from a file is often read-only
+    return torch.from_numpy(np.array(array, np.float32, order="C"))  # a copy: what is read from a file may be read-only
 
 
 def order_of_execution(card: ModelCard, image_size: int, *, decoder: bool) -> list[str]:

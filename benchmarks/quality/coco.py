@@ -1,0 +1,178 @@
+"""Ground truth in COCO's JSON (https://cocodataset.org/#format-data): polygons, RLE, crowds.
+
+Masks are drawn by faster-coco-eval, whose masks are those of pycocotools: another polygon filler gives other pixels
+along every edge.
+"""
+
+import hashlib
+import json
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lightsam.errors import DatasetError
+
+from .dataset import Box, DataSet, Sample, Truth, keep
+from .evaluation import COCO, Evaluation
+
+_Rle = dict[str, Any]
+
+
+def read(evaluation: Evaluation) -> DataSet:
+    """Every object with a mask; crowds where the protocol wants them.
+
+    Raises:
+        DatasetError: if the file is broken; the message names the annotation.
+    """
+    path = evaluation.truth
+    content = _content(path)
+    images = {image["id"]: image for image in content["images"]}
+    if len(images) < len(content["images"]):
+        raise DatasetError(f"{path} has two images with the same id")
+    labels = {entry.get("id"): str(entry.get("name", "")) for entry in content.get("categories") or ()}
+    dropped: Counter[str] = Counter()
+    objects: dict[Any, list[tuple[Truth, _Rle]]] = {}
+    known = set()
+    for entry in content["annotations"]:
+        where = f"{path}, annotation {entry.get('id')!r},"
+        if entry.get("id") in known:
+            raise DatasetError(f"{where} is there twice")
+        known.add(entry.get("id"))
+        image = images.get(entry.get("image_id"))
+        if image is None:
+            raise DatasetError(f"{where} is of the image {entry.get('image_id')!r}, which the file does not list")
+        if entry.get("iscrowd") and not evaluation.rules.crowds:
+            dropped["crowds"] += 1
+            continue
+        rle = _rle(entry, image, where)
+        area = _area(rle, where)
+        if not keep(evaluation, where, area):
+            dropped["empty objects"] += 1
+            continue
+        truth = Truth(str(entry.get("id")), labels.get(entry.get("category_id"), ""), area, _box(entry, image))
+        objects.setdefault(image["id"], []).append((truth, rle))
+    dropped["images without objects"] = len(images) - len(objects)
+    samples = [_sample(evaluation.images, images[number], found) for number, found in objects.items()]
+    samples.sort(key=lambda sample: sample.name)
+    return DataSet(path.name, COCO, tuple(samples), dropped)
+
+
+def decode(rle: Mapping[str, Any]) -> np.ndarray:
+    """A run-length encoded mask as (height, width) bool."""
+    return _masks().decode(rle).astype(bool)
+
+
+def encode(mask: np.ndarray) -> _Rle:
+    """A (height, width) bool mask, run-length encoded, with ``counts`` as text."""
+    rle = _masks().encode(np.asfortranarray(mask, np.uint8))
+    return {"size": list(rle["size"]), "counts": rle["counts"].decode()}
+
+
+def _masks() -> Any:
+    from faster_coco_eval.core import mask
+
+    return mask
+
+
+def _content(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except FileNotFoundError as error:
+        raise DatasetError(f"there is no file of annotations {path}") from error
+    except (OSError, ValueError) as error:
+        raise DatasetError(f"{path} cannot be read as JSON ({error})") from error
+    for key in ("images", "annotations"):
+        entries = content.get(key) if isinstance(content, dict) else None
+        if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
+            raise DatasetError(f"{path} is no COCO file: it has no list of {key}")
+        for entry in entries:
+            for name in ("id", "image_id", "category_id"):
+                if not isinstance(entry.get(name), int | str | None):
+                    raise DatasetError(f"{path} has {key} whose {name} is neither a number nor a text: {entry[name]!r}")
+    names = set()
+    for image in content["images"]:
+        sides = [image.get("width"), image.get("height")]
+        if "id" not in image or not isinstance(image.get("file_name"), str):
+            raise DatasetError(f"{path}, image {image.get('id')!r}, has no id or no file_name")
+        if not all(isinstance(side, int) and side > 0 for side in sides):
+            raise DatasetError(f"{path}, image {image['id']!r}, has no width and height in pixels")
+        if image["file_name"] in names:
+            raise DatasetError(f"{path} has two images with the file name {image['file_name']}")
+        names.add(image["file_name"])
+    return content
+
+
+def _rle(entry: Mapping[str, Any], image: Mapping[str, Any], where: str) -> _Rle:
+    segmentation, height, width = entry.get("segmentation"), image["height"], image["width"]
+    masks = _masks()
+    try:
+        if isinstance(segmentation, list):
+            if not all(_is_polygon(polygon) for polygon in segmentation):
+                raise DatasetError(f"{where} has a polygon that is not three or more pairs of x and y")
+            parts = masks.frPyObjects(segmentation, height, width) if segmentation else []
+            return dict(masks.merge(parts)) if parts else encode(np.zeros((height, width), bool))
+        if isinstance(segmentation, dict) and list(segmentation.get("size", ())) == [height, width]:
+            counts = segmentation.get("counts")
+            if isinstance(counts, list):
+                if not all(isinstance(run, int) and run >= 0 for run in counts) or sum(counts) != height * width:
+                    raise DatasetError(f"{where} has runs that do not add up to its image's {height * width} pixels")
+                return dict(masks.frPyObjects(segmentation, height, width))
+            if isinstance(counts, str):
+                decode(segmentation)  # the only check of compressed runs that there is
+                return {"size": [height, width], "counts": counts}
+    except (ValueError, TypeError, IndexError, RuntimeError) as error:
+        if isinstance(error, DatasetError):
+            raise
+        raise DatasetError(f"{where} has a mask that cannot be decoded ({error})") from error
+    raise DatasetError(f"{where} has no segmentation: polygons, or RLE of its image's {height} x {width} pixels")
+
+
+def _is_polygon(polygon: Any) -> bool:
+    return (
+        isinstance(polygon, list)
+        and len(polygon) >= 6
+        and len(polygon) % 2 == 0
+        and all(isinstance(number, int | float) and math.isfinite(number) for number in polygon)
+    )
+
+
+def _area(rle: _Rle, where: str) -> int:
+    height, width = rle["size"]
+    area = int(_masks().area(rle))
+    if area > height * width:
+        raise DatasetError(f"{where} has a mask of {area} pixels in an image of {height * width}")
+    return area
+
+
+def _box(entry: Mapping[str, Any], image: Mapping[str, Any]) -> Box | None:
+    """The annotation's box, clipped to its image; None if it has none with an area."""
+    box = entry.get("bbox")
+    if not isinstance(box, list) or len(box) != 4 or not all(isinstance(side, int | float) for side in box):
+        return None
+    x0, y0 = max(0.0, float(box[0])), max(0.0, float(box[1]))
+    x1, y1 = min(float(image["width"]), box[0] + box[2]), min(float(image["height"]), box[1] + box[3])
+    return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
+
+
+def _sample(folder: Path, image: Mapping[str, Any], found: list[tuple[Truth, _Rle]]) -> Sample:
+    digest = hashlib.sha256()
+    for truth, rle in found:
+        counts = rle["counts"]
+        digest.update(f"{truth.id} {truth.box} {truth.area} ".encode())
+        digest.update(counts.encode() if isinstance(counts, str) else counts)
+
+    def reader() -> Callable[[int], np.ndarray]:
+        return lambda index: decode(found[index][1])
+
+    return Sample(
+        name=image["file_name"],
+        path=folder / image["file_name"],
+        size=(image["width"], image["height"]),
+        objects=tuple(truth for truth, _ in found),
+        fingerprint=digest.hexdigest(),
+        read=reader,
+    )

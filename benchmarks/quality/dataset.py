@@ -1,0 +1,172 @@
+"""Images with ground truth, in whatever form it comes. Masks are decoded one at a time, when they are needed."""
+
+import hashlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from lightsam.errors import DatasetError, FormatUnavailableError, ImageError
+
+from .evaluation import BSDS, COCO, Evaluation
+
+IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
+_EXTRA, _PACKAGES = "evaluate", ("faster_coco_eval", "scipy")
+_ORIENTATION = 0x0112
+"""The EXIF tag; from 5 on, height and width change places."""
+
+Box = tuple[float, float, float, float]
+
+
+@dataclass(frozen=True)
+class Truth:
+    """One object of an image."""
+
+    id: str
+    """Unique within the image."""
+    label: str
+    """Its category, if the data name one; else empty."""
+    area: int
+    """Pixels of its mask."""
+    box: Box | None = None
+    """x0, y0, x1, y1 in pixels of the image, where the data state one."""
+
+
+@dataclass(frozen=True)
+class Sample:
+    """One image and its objects."""
+
+    name: str
+    """Of the file, below the folder of images."""
+    path: Path
+    size: tuple[int, int]
+    """Width and height of the masks, in pixels; the image must have the same."""
+    objects: tuple[Truth, ...]
+    fingerprint: str
+    """Changes when the ground truth does."""
+    read: Callable[[], Callable[[int], np.ndarray]] = field(repr=False)
+    """Read the ground truth; what comes back decodes one object's (height, width) bool mask by its index."""
+
+
+@dataclass(frozen=True)
+class DataSet:
+    """The images that a subject is evaluated on, each with one object at least."""
+
+    name: str
+    """Of the annotation file or folder, without where it lies."""
+    kind: str
+    samples: tuple[Sample, ...]
+    dropped: Mapping[str, int]
+    """What was left out, and how often: crowds, objects that are empty or too small, images without objects."""
+
+    @property
+    def objects(self) -> int:
+        """Their number."""
+        return sum(len(sample.objects) for sample in self.samples)
+
+    def sampled(self, limit: int | None, seed: int) -> "DataSet":
+        """``limit`` images drawn without replacement, in their own order; all of them if there are no more."""
+        if limit is None or limit >= len(self.samples):
+            return self
+        chosen = np.random.default_rng(seed).choice(len(self.samples), limit, replace=False)
+        return replace(self, samples=tuple(self.samples[index] for index in sorted(chosen)))
+
+    def sha256(self) -> str:
+        """Of the images' files and their ground truth."""
+        digest = hashlib.sha256()
+        for sample in self.samples:
+            with sample.path.open("rb") as file:
+                image = hashlib.file_digest(file, "sha256").hexdigest()
+            digest.update(f"{sample.name} {image} {sample.fingerprint}\n".encode())
+        return digest.hexdigest()
+
+    def check_images(self) -> None:
+        """Look at every image's header before any work.
+
+        Raises:
+            ImageError: if one is missing or cannot be read.
+            DatasetError: if its size is not that of its masks.
+        """
+        for sample in self.samples:
+            found = image_size(sample.path)
+            if found != sample.size:
+                raise DatasetError(
+                    f"{sample.path} is {found[0]} x {found[1]} pixels and its ground truth {sample.size[0]} x "
+                    f"{sample.size[1]}: give the images that were annotated"
+                )
+
+
+def image_size(path: Path) -> tuple[int, int]:
+    """Width and height of an upright image, from its header.
+
+    Raises:
+        ImageError: if it is missing, or no image.
+    """
+    try:
+        with Image.open(path) as image:
+            width, height = image.size
+            turned = image.getexif().get(_ORIENTATION, 1) >= 5
+    except FileNotFoundError as error:
+        raise ImageError(f"there is no image {path}, which the ground truth names") from error
+    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
+        raise ImageError(f"{path} cannot be read as an image ({error})") from error
+    return (height, width) if turned else (width, height)
+
+
+def images_in(folder: Path) -> dict[str, Path]:
+    """The images of a folder by their stems, to which ground truth is matched.
+
+    Raises:
+        DatasetError: if there is no such folder, it has none, or two with the same stem.
+    """
+    if not folder.is_dir():
+        raise DatasetError(f"there is no folder of images {folder}")
+    found = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    if not found:
+        raise DatasetError(f"{folder} holds no image ({', '.join(IMAGE_SUFFIXES)})")
+    images: dict[str, Path] = {}
+    for path in found:
+        if path.stem in images:
+            raise DatasetError(f"{images[path.stem]} and {path} would share their ground truth: rename one")
+        images[path.stem] = path
+    return images
+
+
+def load(evaluation: Evaluation) -> DataSet:
+    """Read the ground truth, draw the sample, and make sure that its images are there.
+
+    Raises:
+        DatasetError: for ground truth that cannot be used; the message names file and object.
+        ImageError: for an image that is missing or damaged.
+        FormatUnavailableError: if the extra ``evaluate`` is not installed.
+    """
+    for package in _PACKAGES:
+        if find_spec(package) is None:
+            raise FormatUnavailableError.for_extra(_EXTRA, package)
+    if evaluation.kind == COCO:
+        from .coco import read
+    elif evaluation.kind == BSDS:
+        from .bsds import read
+    else:
+        from .mask_folder import read
+    found = read(evaluation)
+    if not found.samples:
+        dropped = ", ".join(f"{count} {what}" for what, count in found.dropped.items() if count)
+        raise DatasetError(f"{evaluation.truth} has no object left to evaluate{f': {dropped}' if dropped else ''}")
+    sample = found.sampled(evaluation.limit, evaluation.seed)
+    sample.check_images()
+    return sample
+
+
+def keep(evaluation: Evaluation, where: str, area: int) -> bool:
+    """Whether an object has a pixel.
+
+    Raises:
+        DatasetError: if it has none and such are not to be left out.
+    """
+    if area == 0 and not evaluation.drop_empty:
+        raise DatasetError(f"{where} has an empty mask: mend the ground truth, or leave such out with --drop-empty")
+    return area > 0

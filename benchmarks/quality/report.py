@@ -1,0 +1,179 @@
+"""Records for people: the rows of the tables that the terminal, the README and the page share."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from lightsam.errors import UsageError
+from lightsam.files import write_text
+from lightsam_benchmarks.report import Table, as_markdown
+
+from .evaluation import CLICKS
+from .record import Difference, Record, Result
+from .scores import SIZES
+
+SUFFIXES = (".html", ".md")
+_UNTRAINED = "untrained weights: these masks mean nothing"
+
+
+def iou(value: float) -> str:
+    """Four digits: a record has five."""
+    return f"{value:.4f}"
+
+
+def _signed(value: float) -> str:
+    return f"{round(value, 4) + 0.0:+.4f}"  # no -0.0000
+
+
+def _interval(interval: tuple[float, float] | None, shown: Callable[[float], str] = iou) -> str:
+    return "" if interval is None else f"{shown(interval[0])} to {shown(interval[1])}"
+
+
+def tables(record: Record) -> list[Table]:
+    """Every subject and kind of prompt, the clicks, and what ``--vs`` found."""
+    sizes = [name for name, *_ in SIZES]
+    counts = {name: score.objects for result in record.results for name, score in result.by_size.items()}
+    made = [
+        Table(
+            f"Mean IoU with ground truth, {record.data.objects} objects in {record.data.images} images",
+            (
+                "subject",
+                "prompts",
+                "mIoU",
+                "95 % interval",
+                "boundary IoU",
+                *(f"{name} ({counts.get(name, 0)})" for name in sizes),
+            ),
+            tuple(_row(result, sizes) for result in record.results),
+            2,
+        ),
+        Table(
+            "Clicks: mean IoU after each, and the clicks to an IoU (objects that get there)",
+            ("subject", *(f"{number}" for number in range(1, record.clicks + 1)), *_noc_columns(record)),
+            tuple(_clicks_row(result) for result in record.results if result.prompts == CLICKS),
+            1,
+        ),
+        *differences(record.differences),
+    ]
+    return [table for table in made if table.rows]
+
+
+def _row(result: Result, sizes: Sequence[str]) -> tuple[str, ...]:
+    return (
+        result.subject,
+        result.prompts,
+        iou(result.miou),
+        _interval(result.interval),
+        iou(result.boundary_iou),
+        *(iou(result.by_size[name].miou) if name in result.by_size else "" for name in sizes),
+    )
+
+
+def _noc_columns(record: Record) -> list[str]:
+    return [f"NoC@{target}" for target in dict.fromkeys(t for result in record.results for t in result.noc)]
+
+
+def _clicks_row(result: Result) -> tuple[str, ...]:
+    reached = (f"{one.clicks:.2f} ({one.share:.0%})" for one in result.noc.values())
+    return (result.subject, *map(iou, result.after_click), *reached)
+
+
+def differences(found: Sequence[Difference]) -> list[Table]:
+    """Pairs of subjects on the same objects; none if there is none."""
+    rows = tuple(
+        (
+            one.a,
+            one.b,
+            one.prompts,
+            f"{one.objects}",
+            iou(one.miou_a),
+            iou(one.miou_b),
+            _signed(one.difference),
+            _interval(one.interval, _signed),
+            iou(one.largest_loss),
+            _verdict(one),
+        )
+        for one in found
+    )
+    columns = ("A", "B", "prompts", "objects", "A mIoU", "B mIoU", "B - A", "95 % interval", "largest loss", "")
+    return [Table("Two subjects on the same objects", columns, rows, 3)] if rows else []
+
+
+def _verdict(one: Difference) -> str:
+    if one.interval is None:
+        return "one image: no interval"
+    if one.is_noise:
+        return "no difference beyond noise"
+    return f"{'B' if one.difference > 0 else 'A'} is better"
+
+
+def notes(record: Record) -> list[str]:
+    """What a reader must know of a record, a line each."""
+    data, rules = record.data, record.protocol
+    dropped = ", ".join(f"{count} {what}" for what, count in data.dropped.items() if count)
+    lines = [
+        f"data: {data.name} ({data.kind}), {data.objects} objects in {data.images} images"
+        + (f", drawn by seed {record.seed}" if data.limit is not None else "")
+        + (f", annotator {data.annotator}" if data.annotator else "")
+        + (f"; left out of the whole: {dropped}" if dropped else "")
+        + f"; sha256 {data.sha256[:12]}",
+        f"protocol {rules.name} ({rules.source}): box {rules.box_from}, answered by {rules.box_mask}; point by "
+        f"{rules.point_mask}; several clicks by {rules.clicks_mask}, each at the {rules.next_click}, "
+        f"{'with' if rules.mask_prompt else 'without'} the mask before; crowds {'in' if rules.crowds else 'left out'}; "
+        f"measured at the size of the {rules.resolution}",
+        f"{record.created}, {record.chip}; lightsam {record.lightsam}"
+        + (f", commit {record.git['commit'][:12]}{', changed' if record.git['dirty'] else ''}" if record.git else "")
+        + f"; Python {record.python}, "
+        + ", ".join(f"{name} {number}" for name, number in record.versions.items()),
+    ]
+    weights: dict[tuple[str, str], list[str]] = {}
+    for one in record.subjects:
+        weights.setdefault((one.about.weights.name, one.about.weights.sha256[:12]), []).append(one.name)
+    for (name, digest), subjects in weights.items():
+        whose = "" if len(weights) == 1 else f" of {', '.join(subjects)}"
+        lines.append(f"weights{whose}: {name}, sha256 {digest}")
+    lines += [f"{one.name} ran on {one.runs_on}" for one in record.subjects]
+    lines += [f"{one.name}: its files have changed since they were exported" for one in record.subjects if one.changed]
+    lines += [
+        f"{one.subject}, {one.prompts}: {one.not_finite} answers with NaN or infinite logits"
+        for one in record.results
+        if one.not_finite
+    ]
+    if any(not one.about.weights.trained for one in record.subjects):
+        lines.append(_UNTRAINED)
+    return lines
+
+
+def markdown(records: Sequence[Record]) -> str:
+    """The tables as GitHub shows them, each record with what must be known of it."""
+    parts = []
+    for record in records:
+        parts += [as_markdown(table) for table in tables(record)]
+        parts.append("\n".join(f"- {line}" for line in notes(record)))
+    return "\n\n".join(parts) + "\n"
+
+
+def check_suffix(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
+    """Refuse a report of no known kind before any work.
+
+    Raises:
+        UsageError: naming the kinds.
+    """
+    if path.suffix not in suffixes:
+        raise UsageError(f"{path} must end in {' or '.join(suffixes)}")
+
+
+def write_report(records: Sequence[Record], path: Path) -> None:
+    """Write the page or the Markdown tables, by the suffix of ``path``.
+
+    Raises:
+        UsageError: for another suffix.
+        WriteError: if the system refuses.
+    """
+    check_suffix(path)
+    if path.suffix == ".html":
+        from .page import as_html
+
+        content = as_html(records)
+    else:
+        content = markdown(records)
+    write_text(path, content)

@@ -1,0 +1,89 @@
+"""One half of the proof: both encoders on a photograph."""
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lightsam.errors import CheckpointError
+from lightsam.metrics import psnr_db
+from lightsam.modeling.sam import PIXEL_MEAN, PIXEL_STD, Sam
+
+from .graph import Graph, TensorInfo, attributes
+from .proof import REQUIRED_DB, Agreement, ProofError, photograph
+from .running import run, start
+
+
+def _normalized(pixels: np.ndarray) -> np.ndarray:
+    return (pixels - np.array(PIXEL_MEAN, np.float32)) / np.array(PIXEL_STD, np.float32)
+
+
+SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
+    "normalized": _normalized,
+    "0..255, normalized inside": lambda pixels: pixels,
+    "0..1, normalized inside": lambda pixels: pixels / np.float32(255),
+}
+"""What an encoder may want its pixels to be."""
+
+
+def prove_encoder(graph: Graph, model: Sam) -> tuple[Agreement, str, np.ndarray]:
+    """Run the encoder's file and the model on the photograph.
+
+    How the file wants its pixels does not stand in it, so each usual way is tried; only the right one agrees.
+
+    Returns:
+        How well the embeddings agree, how the file wants its picture, and the model's embeddings (1, C, E, E).
+
+    Raises:
+        ProofError: if they do not.
+    """
+    (wanted,) = graph.inputs
+    picture = photograph(model.image_size)  # (S, S, 3)
+    with torch.no_grad(), _as_exported(graph, model):
+        image = torch.from_numpy(_normalized(picture)).permute(2, 0, 1)[None].contiguous()
+        embeddings = model.image_encoder(image).numpy()
+    session = start(graph.path)
+    layout, arrange = _layout(wanted, graph.path)
+    best, convention = float("-inf"), ""
+    for scale, apply in SCALES.items():
+        pixels = np.ascontiguousarray(arrange(apply(picture)))
+        (found, *_) = run(session, {wanted.name: pixels}, graph.path).values()
+        db = psnr_db(embeddings, found) if found.shape == embeddings.shape else float("-inf")
+        if not db <= best:  # NaN is kept, and fails
+            best, convention = db, f"{layout}, {scale}"
+        if best >= REQUIRED_DB:
+            break
+    if not best >= REQUIRED_DB:
+        raise ProofError(graph, f"{best:.1f} dB on the image embeddings of a photograph")
+    return Agreement("", "image_embeddings", best), convention, embeddings
+
+
+def _layout(wanted: TensorInfo, path: Path) -> tuple[str, Any]:
+    layouts = {
+        (4, 1): ("NCHW", lambda pixels: pixels.transpose(2, 0, 1)[None]),
+        (4, 3): ("NHWC", lambda pixels: pixels[None]),
+        (3, 0): ("CHW", lambda pixels: pixels.transpose(2, 0, 1)),
+        (3, 2): ("HWC", lambda pixels: pixels),
+    }
+    for (rank, axis), layout in layouts.items():
+        if len(wanted.shape) == rank and wanted.shape[axis] == len(PIXEL_MEAN):
+            return layout
+    raise CheckpointError(f"{path} is no image encoder: its input {wanted.name} has the shape {wanted.shape}")
+
+
+@contextmanager
+def _as_exported(graph: Graph, model: Sam) -> Iterator[None]:
+    """The model as the file was exported, where its authors' export is another function than their model."""
+    modes = {attributes(node).get("mode", b"nearest").decode() for node in graph.nodes if node.op_type == "Resize"}
+    changed = [m for m in model.image_encoder.modules() if callable(getattr(m, "use_mode", None))] if modes else []
+    for module in changed:
+        if modes == {"linear"}:
+            module.use_mode("bilinear")  # type: ignore[operator]
+    try:
+        yield
+    finally:
+        for module in changed:
+            module.use_mode("bicubic")  # type: ignore[operator]
