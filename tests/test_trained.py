@@ -40,7 +40,7 @@ def test_every_format_passes_with_trained_weights(trained, format_name, precisio
     assert entry["weights"]["trained"] is True
     parity = entry["parity"]
     assert parity["passed"]
-    least_db = 110 if precision == "float32" else 50
+    least_db = 110 if precision == "float32" else 60  # by the quick suite; the gates are lower, for the default one
     assert all(one["exact"] or one["psnr_db"] >= least_db for one in parity["measurements"] if one["scope"] != "chain")
     for errors in (*masks_of(parity, "shown"), *masks_of(parity, "decided")):
         assert errors["real_mask_iou"] >= (0.9999 if precision == "float32" else 0.995)
@@ -77,10 +77,10 @@ def test_without_a_fault_nothing_fails(failures_of, stage):
 @pytest.mark.parametrize(
     ("stage", "tamper", "gate"),
     [
-        ("encoder", faults.scaled_weight, FLOAT16),
+        ("encoder", faults.scaled_weight, FLOAT32),
         ("encoder", faults.swapped_mean_channels, FLOAT16),
         ("encoder", faults.bgr_for_rgb, FLOAT16),
-        ("encoder", faults.gelu_by_tanh, FLOAT16),
+        ("encoder", faults.gelu_by_tanh, FLOAT32),
         ("decoder", faults.half_a_pixel_off, FLOAT16),
         ("decoder", faults.attended_empty_slots, FLOAT16),
         ("decoder", faults.transposed_points, FLOAT16),
