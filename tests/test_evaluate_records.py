@@ -24,7 +24,7 @@ each = pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
 
 
 def test_there_are_records():
-    assert {storage.read(path).data.kind for path in RECORDS} == {"coco", "bsds"}
+    assert "coco" in {storage.read(path).data.kind for path in RECORDS}
 
 
 @each
