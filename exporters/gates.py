@@ -48,7 +48,8 @@ class Gate:
 
 # mask_iou: a file must not lose a point of it (0.01), and half of one is far from what was measured. boundary_iou: one
 # flipped pixel in the middle of a mask has an outline of its own, as wide as the band around it. rounding: in unit
-# roundoffs, the largest error of a typical mask's logits at the end of both stages.
+# roundoffs, the largest error of a typical mask's logits at the end of both stages. psnr_db leaves room for other models:
+# with seeded weights repvit_sam is the worst, 119.1 dB in float32 and 55.8 dB in float16.
 _FLOAT32 = Gate(110, 0.9999, 0.98, 1e-4, 64 * 2**-24, "")
 _FLOAT16 = Gate(50, 0.995, 0.9, 0.01, 8 * 2**-11, "")
 _MEASURED = (
@@ -62,9 +63,9 @@ GATES: dict[tuple[str, str], Gate] = {
         _FLOAT16, origin=f"{_MEASURED}58.6 dB, IoU 0.9905 (0.9997 but for pixels within rounding), declared numerics"
     ),
     ("coreml", "float16-safe"): replace(
-        _FLOAT16, origin="that of float16: what stays in float32 is no worse (quick suite: 64.3 dB)"
+        _FLOAT16, origin="that of float16, as what stays in float32 is no worse; measured by the quick suite: 64.3 dB"
     ),
-    ("onnx", "float32"): replace(_FLOAT32, origin=f"{_MEASURED}113.3 dB, IoU 0.99998"),
+    ("onnx", "float32"): replace(_FLOAT32, origin=f"{_MEASURED}113.3 dB, IoU 0.99999"),
     ("onnx", "float16"): replace(
         _FLOAT16, origin=f"{_MEASURED}65.8 dB, IoU 0.9806 (1.0 but for pixels within rounding)"
     ),
