@@ -48,7 +48,7 @@ class Gate:
 
 # mask_iou: a file must not lose a point of it (0.01), and half of one is far from what was measured. boundary_iou: one
 # flipped pixel in the middle of a mask has an outline of its own, as wide as the band around it. rounding: in unit
-# roundoffs, the largest error of a typical mask's logits at the end of both stages. psnr_db leaves room for other models:
+# roundoffs, the largest error of a typical mask's logits at the end of both stages. psnr_db leaves room for others:
 # with seeded weights repvit_sam is the worst, 119.1 dB in float32 and 55.8 dB in float16.
 _FLOAT32 = Gate(110, 0.9999, 0.98, 1e-4, 64 * 2**-24, "")
 _FLOAT16 = Gate(50, 0.995, 0.9, 0.01, 8 * 2**-11, "")
