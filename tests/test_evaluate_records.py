@@ -24,7 +24,7 @@ each = pytest.mark.parametrize("path", RECORDS, ids=lambda path: path.stem)
 
 
 def test_there_are_records():
-    assert "coco" in {storage.read(path).data.kind for path in RECORDS}
+    assert {"coco", "bsds"} == {storage.read(path).data.kind for path in RECORDS}
 
 
 @each
