@@ -1,6 +1,5 @@
-"""What every stage costs on every unit, as a record that can be compared across devices and releases.
+"""What exports cost and what their masks are worth, as records that can be compared across devices and releases.
 
-The way of the data: `plan` says what is to be timed, `run` starts one `worker` process for each of it and round,
-which uses the stopwatch of `timing`; `record` is what comes out, `summary` the statistics, `report` and `compare` read
-records. `interleaved` times two files against one another, `sweep` goes over many.
+`latency` times (``lightsam benchmark``), `quality` holds masks against ground truth (``lightsam evaluate``), `sweep`
+goes over many models, formats, precisions and sizes.
 """

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import psutil
 
-from .record import GitState, Machine
+from .latency.record import GitState, Machine
 
 _LINUX_CPUS = Path("/proc/cpuinfo")
 _LINUX_QUOTA = Path("/sys/fs/cgroup/cpu.max")

@@ -20,22 +20,23 @@ from lightsam.files import ensure_writable
 from lightsam.models import find_model
 from lightsam.stages import STAGE_NAMES
 from lightsam.weights.sources import is_path
-from lightsam_exporters import FORMATS, artifacts, find_format, manifest
-from lightsam_exporters.base import PRECISIONS, ExportOptions
-from lightsam_exporters.judging import Questions, rejudge
+from lightsam_exporters import artifacts, manifest
+from lightsam_exporters.formats import FORMATS, find_format
+from lightsam_exporters.formats.base import PRECISIONS, ExportOptions
 from lightsam_exporters.loading import Export, find_export
+from lightsam_exporters.parity.exports import JudgeConfig, judge_exports
+from lightsam_exporters.parity.reference import References
+from lightsam_exporters.parity.suite import QUICK, load_suite
 from lightsam_exporters.pipeline import ExportRequest, export
-from lightsam_exporters.reference import References
-from lightsam_exporters.suite import QUICK, load_suite
 
-from . import pytorch
-from .plan import Asked, export_tasks, photograph, torch_tasks
+from .latency import pytorch
+from .latency.plan import Selection, export_tasks, photograph, torch_tasks
+from .latency.record import FAILED, OK, Parity, as_json
+from .latency.run import benchmark
+from .latency.timing import Method
 from .quality import points as quality
 from .quality.evaluation import Evaluation
 from .quality.subjects import Loading, of_export, of_model
-from .record import FAILED, OK, Parity, as_json
-from .run import benchmark
-from .timing import Method
 
 EXPORT, PARITY, BENCHMARK, EVALUATE = "export", "parity", "benchmark", "evaluate"
 WORKS = (EXPORT, PARITY, BENCHMARK, EVALUATE)
@@ -80,13 +81,13 @@ class Sweep:
     @cached_property
     def digest(self) -> str:
         """Of everything but the points: results of other settings, of another release or suite must not be mixed."""
-        asked = load_suite(self.suite).digest if self.work == PARITY else ""
-        facts = (__version__, asked, replace(self, points=()))
+        suite = load_suite(self.suite).digest if self.work == PARITY else ""
+        facts = (__version__, suite, replace(self, points=()))
         return hashlib.sha256(repr(facts).encode()).hexdigest()[:16]
 
 
 @dataclass(frozen=True)
-class Done:
+class SweepResult:
     """One line of a sweep's results."""
 
     LINE_BEGINS: ClassVar[str] = '{"key": "'
@@ -154,7 +155,7 @@ def load_sweep(path: Path) -> Sweep:
     if len(set(points)) < len(points):
         raise UsageError(f"the sweep {path} names something twice")
     units = content.get("units")
-    Asked(units=None if units is None else tuple(units))  # refuses what does not exist
+    Selection(units=None if units is None else tuple(units))  # refuses what does not exist
     settings = {key: value for key, value in content.items() if key in ("work", "weights", "suite", "accept_license")}
     load_suite(settings.get("suite", QUICK))
     return Sweep(
@@ -186,7 +187,7 @@ def _check_types(path: Path, content: Mapping[str, Any]) -> None:
             raise UsageError(f"the sweep {path} lists {value!r} among image_sizes, which is no number of pixels")
 
 
-def do(sweep: Sweep, point: Point) -> Done:
+def do(sweep: Sweep, point: Point) -> SweepResult:
     """Do a sweep's work at one point; what fails is a result, too."""
     began = time.monotonic()
     found: dict[str, Any] = {}
@@ -195,7 +196,7 @@ def do(sweep: Sweep, point: Point) -> Done:
         status, message, found = works[sweep.work](sweep, point)
     except Exception as error:  # also a library's own: at one point it must not end the others
         status, message = FAILED, in_words(error)
-    return Done(point.key, sweep.work, sweep.digest, status, message, round(time.monotonic() - began, 1), found)
+    return SweepResult(point.key, sweep.work, sweep.digest, status, message, round(time.monotonic() - began, 1), found)
 
 
 _Found = tuple[str, str, dict[str, Any]]
@@ -208,19 +209,19 @@ def _export(sweep: Sweep, point: Point) -> _Found:
 
 
 def _judge(sweep: Sweep, point: Point) -> _Found:
-    ((_, report),) = rejudge([_there(sweep, point)], Questions(load_suite(sweep.suite)), _own(sweep, point))
+    ((_, report),) = judge_exports([_there(sweep, point)], JudgeConfig(load_suite(sweep.suite)), _own(sweep, point))
     found = {"parity": asdict(Parity.of(report.as_dict())), "failures": report.failures}
     return (OK if report.passed else FAILED), "; ".join(report.failures[:3]), found
 
 
 def _benchmark(sweep: Sweep, point: Point) -> _Found:
-    asked = Asked(precision=point.precision, units=sweep.units, formats=(point.format,))
-    with tempfile.TemporaryDirectory() as folder, photograph() as picture:
+    selection = Selection(precision=point.precision, units=sweep.units, formats=(point.format,))
+    with tempfile.TemporaryDirectory() as folder, photograph() as image:
         if point.format == pytorch.NAME:
             reference = References().load(point.model, sweep.weights, point.image_size, sweep.accept_license)
-            tasks = torch_tasks(reference, point.model, Path(folder) / "weights.pt", asked, sweep.method, picture)
+            tasks = torch_tasks(reference, point.model, Path(folder) / "weights.pt", selection, sweep.method, image)
         else:
-            tasks = export_tasks(_there(sweep, point), asked, sweep.method, picture)
+            tasks = export_tasks(_there(sweep, point), selection, sweep.method, image)
         refused = [task for task in tasks if task.why_not]
         record = benchmark([task for task in tasks if not task.why_not], sweep.method, refused)
     failed = [one for one in record.results if one.status != OK]

@@ -8,8 +8,8 @@ from lightsam.weights.checkpoints import Weights
 from lightsam_exporters import manifest
 from lightsam_exporters.loading import Export
 
-from . import pytorch
-from .record import Subject
+from .latency import pytorch
+from .latency.record import Subject
 
 
 def decoder_shapes(entry: Export) -> dict[str, Any]:

@@ -19,8 +19,8 @@ from filelock import FileLock, Timeout
 from lightsam.errors import ContractError, FormatUnavailableError, UsageError
 from lightsam.files import WriteError, ensure_writable, reason, write_text
 
-from .points import BENCHMARK, Done, Point, Sweep, do
-from .record import FAILED, OK
+from .latency.record import FAILED, OK
+from .points import BENCHMARK, Point, Sweep, SweepResult, do
 
 PATIENCE = 20.0
 """Seconds for a scheduler and its workers to answer."""
@@ -28,7 +28,7 @@ _OTHER = "choose another --output"
 
 
 @dataclass(frozen=True)
-class Spread:
+class Executor:
     """Over how many processes or machines."""
 
     jobs: int = 1
@@ -40,16 +40,16 @@ class Spread:
             raise UsageError(f"there must be a job at least, not {self.jobs}")
 
 
-def warning(sweep: Sweep, spread: Spread) -> str:
+def warning(sweep: Sweep, executor: Executor) -> str:
     """What whoever starts it should know; empty if nothing."""
-    if sweep.work == BENCHMARK and spread.jobs > 1 and spread.scheduler is None:
+    if sweep.work == BENCHMARK and executor.jobs > 1 and executor.scheduler is None:
         return "jobs on one machine disturb one another's timings: for numbers to keep, give every machine one worker"
     return ""
 
 
 def run_sweep(
-    sweep: Sweep, results: Path, spread: Spread, on_done: Callable[[Done], None] = lambda _: None
-) -> list[Done]:
+    sweep: Sweep, results: Path, executor: Executor, on_done: Callable[[SweepResult], None] = lambda _: None
+) -> list[SweepResult]:
     """Do every point that is not done well already, and add a line to ``results`` for each.
 
     Returns:
@@ -68,7 +68,7 @@ def run_sweep(
             known = _known(results, sweep)
             left = [point for point in sweep.points if point.key not in known or known[point.key].status != OK]
             if left:
-                for done in _each(sweep, left, spread):
+                for done in _each(sweep, left, executor):
                     _append(results, done)
                     known[done.key] = done
                     on_done(done)
@@ -77,7 +77,7 @@ def run_sweep(
     return [known[point.key] for point in sweep.points if point.key in known]
 
 
-def _known(results: Path, sweep: Sweep) -> dict[str, Done]:
+def _known(results: Path, sweep: Sweep) -> dict[str, SweepResult]:
     """The last line of every point; a line that a killed run left unfinished is dropped."""
     if not results.exists():
         return {}
@@ -88,14 +88,14 @@ def _known(results: Path, sweep: Sweep) -> dict[str, Done]:
     known = {}
     for number, line in enumerate(whole.splitlines(), 1):
         try:
-            done = Done(**json.loads(line))
+            done = SweepResult(**json.loads(line))
         except (ValueError, TypeError) as error:
             raise ContractError(f"{results}, line {number}, is no result of a sweep: {_OTHER}") from error
         if done.sweep != sweep.digest:
             raise ContractError(f"{results} is of a sweep with other settings: {_OTHER}")
         known[done.key] = done
     # A run that was killed in its first line left the beginning of one of ours.
-    begins = unfinished.startswith(Done.LINE_BEGINS) or Done.LINE_BEGINS.startswith(unfinished)
+    begins = unfinished.startswith(SweepResult.LINE_BEGINS) or SweepResult.LINE_BEGINS.startswith(unfinished)
     if unfinished and not known and not begins:
         raise ContractError(f"{results} is no result of a sweep: {_OTHER}")
     if unfinished:
@@ -103,7 +103,7 @@ def _known(results: Path, sweep: Sweep) -> dict[str, Done]:
     return known
 
 
-def _append(results: Path, done: Done) -> None:
+def _append(results: Path, done: SweepResult) -> None:
     try:
         with results.open("a") as lines:
             lines.write(done.as_line())
@@ -111,17 +111,17 @@ def _append(results: Path, done: Done) -> None:
         raise WriteError(f"cannot write {results}: {reason(error)}") from error
 
 
-def _each(sweep: Sweep, points: list[Point], spread: Spread) -> Iterator[Done]:
-    if spread.jobs == 1 and spread.scheduler is None:
+def _each(sweep: Sweep, points: list[Point], executor: Executor) -> Iterator[SweepResult]:
+    if executor.jobs == 1 and executor.scheduler is None:
         return _one_after_the_other(sweep, points)
-    return _by_dask(sweep, points, spread)
+    return _by_dask(sweep, points, executor)
 
 
-def _died(sweep: Sweep, point: Point, how: str) -> Done:
-    return Done(point.key, sweep.work, sweep.digest, FAILED, how, 0.0)
+def _died(sweep: Sweep, point: Point, how: str) -> SweepResult:
+    return SweepResult(point.key, sweep.work, sweep.digest, FAILED, how, 0.0)
 
 
-def _one_after_the_other(sweep: Sweep, points: list[Point]) -> Iterator[Done]:
+def _one_after_the_other(sweep: Sweep, points: list[Point]) -> Iterator[SweepResult]:
     for point in points:
         # A process a point: a converter that aborts ends its own, and memory is given back.
         with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
@@ -131,13 +131,13 @@ def _one_after_the_other(sweep: Sweep, points: list[Point]) -> Iterator[Done]:
                 yield _died(sweep, point, "its process was ended, by a converter or for its memory")
 
 
-def _by_dask(sweep: Sweep, points: list[Point], spread: Spread) -> Iterator[Done]:
+def _by_dask(sweep: Sweep, points: list[Point], executor: Executor) -> Iterator[SweepResult]:
     try:
         from distributed import Client, LocalCluster, as_completed
     except ImportError as error:
         raise FormatUnavailableError.for_extra("cluster", error.name) from error
 
-    with _cluster(LocalCluster, spread) as address:
+    with _cluster(LocalCluster, executor) as address:
         try:
             client = Client(address, timeout=PATIENCE)
         except (OSError, ValueError) as error:
@@ -170,10 +170,10 @@ def _allow_failures(dask_scheduler: Any, allowed: int) -> int:
 
 
 @contextmanager
-def _cluster(local: Any, spread: Spread) -> Iterator[str]:
+def _cluster(local: Any, executor: Executor) -> Iterator[str]:
     """Address of a scheduler: the one that was given, or one with workers on this machine until the block ends."""
-    if spread.scheduler is not None:
-        yield spread.scheduler
+    if executor.scheduler is not None:
+        yield executor.scheduler
         return
-    with local(n_workers=spread.jobs, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+    with local(n_workers=executor.jobs, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
         yield cluster.scheduler_address

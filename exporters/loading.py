@@ -9,9 +9,10 @@ from lightsam.predictor import Predictor
 from lightsam.stages import STAGE_NAMES
 from lightsam.weights.checkpoints import Weights
 
-from . import find_format, manifest
+from . import manifest
 from .artifacts import sha256
-from .base import LoadedStage, RunOptions, check_pair
+from .formats import find_format
+from .formats.base import LoadedStage, RunOptions, check_pair
 
 _DEFAULT = RunOptions()
 
@@ -136,7 +137,7 @@ def load_pair(export: Export, how: RunOptions = _DEFAULT) -> tuple[LoadedStage, 
 def load_predictor(
     folder: str | Path, *, format_name: str | None = None, precision: str | None = None, how: RunOptions = _DEFAULT
 ) -> Predictor:
-    """Answer prompts with exported files.
+    """Prediction prompts with exported files.
 
     Args:
         folder: with the manifest, such as ``artifacts/mobile_sam``.
@@ -152,5 +153,5 @@ def load_predictor(
 
 
 def predictor_of(encoder: LoadedStage, decoder: LoadedStage) -> Predictor:
-    """Answer prompts with two stages that belong together."""
+    """Prediction prompts with two stages that belong together."""
     return Predictor(encoder, decoder, encoder.provenance.image_size, decoder.provenance.point_slots)

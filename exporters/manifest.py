@@ -15,8 +15,8 @@ from lightsam.models import find_model
 from lightsam.stages import CONTRACT_VERSION, Stage, Stages, TensorSpec
 
 from .artifacts import sha256, size_bytes
-from .base import ExportOptions, Format, Provenance
-from .parity import ParityReport
+from .formats.base import ExportOptions, Format, Provenance
+from .parity.judge import ParityReport
 
 SCHEMA = 3
 """Raised when a field changes its name or meaning."""
@@ -79,8 +79,8 @@ def add(
     manifest["model"] = {
         "model": card.name,
         "image_size": provenance.image_size,
-        "licence": card.licence,
-        "licence_url": card.licence_url,
+        "license": card.license,
+        "license_url": card.license_url,
         "commercial_use": card.commercial_use,
         "paper": card.paper,
         "source": card.source,

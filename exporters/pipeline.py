@@ -10,7 +10,7 @@ from lightsam.errors import (
     ArtifactExistsError,
     CheckpointError,
     FormatUnavailableError,
-    LicenceError,
+    LicenseError,
     LightSamError,
     ParityError,
     UsageError,
@@ -18,13 +18,14 @@ from lightsam.errors import (
 from lightsam.models import find_model
 from lightsam.stages import STAGE_NAMES
 
-from . import artifacts, find_format, manifest
-from .base import ExportOptions, Format, OnStep, Provenance, RunOptions
-from .float16 import scan
-from .judging import Questions, judge_pair
-from .parity import ParityReport
-from .reference import Reference, References
-from .suite import DEFAULT, QUICK, load_suite
+from . import artifacts, manifest
+from .formats import find_format
+from .formats.base import ExportOptions, Format, OnStep, Provenance, RunOptions
+from .formats.mil.risks import scan
+from .parity.exports import JudgeConfig, judge_pair
+from .parity.judge import ParityReport
+from .parity.reference import Reference, References
+from .parity.suite import DEFAULT, QUICK, load_suite
 
 _LOG = logging.getLogger("lightsam.export")
 _WORKING_COPIES = 4
@@ -143,7 +144,7 @@ def export(
             on_step(f"reading the {request.format_name} files back and comparing with PyTorch")
             paths = {name: path for name in STAGE_NAMES if (path := staged / backend.file_name(name)).exists()}
             loaded = {name: backend.load(path, name, RunOptions()) for name, path in paths.items()}
-            report = judge_pair(reference, loaded, request.format_name, options, Questions(load_suite(QUICK)))
+            report = judge_pair(reference, loaded, request.format_name, options, JudgeConfig(load_suite(QUICK)))
             # 5
             if not report.passed:
                 rejected = folder / f"{request.name}.rejected"
@@ -173,15 +174,22 @@ def _with_float32_operations(
     temporary: Path,
     on_step: OnStep,
 ) -> ExportOptions:
-    """Convert to float32 first, run real pictures through it, and name what float16 could not hold."""
+    """Convert to float32 first, run real images through it, and name what float16 could not hold."""
     stages = reference.stages(options)
-    trials = reference.trials(load_suite(DEFAULT), options)
+    reference_images = reference.reference_images(load_suite(DEFAULT), options)
     unsafe: list[str] = []
     for name in request.stages:
         on_step(f"looking for what float16 cannot hold in the {name}")
         path = temporary / f"float32-{backend.file_name(name)}"
         backend.export([stages[name]], path, replace(options, precision="float32"), provenance)
-        found = scan(path, (inputs for trial in trials for inputs in trial.stage_inputs(name, options.point_slots)))
+        found = scan(
+            path,
+            (
+                inputs
+                for reference_image in reference_images
+                for inputs in reference_image.stage_inputs(name, options.point_slots)
+            ),
+        )
         _LOG.info("%s: %d of %d operations stay in float32", name, len(found.risks), found.operations)
         for risk in found.risks:
             _LOG.info("%s: %s %s %s (%.4g)", name, risk.op_type, risk.name, risk.reason, risk.largest)
@@ -238,7 +246,7 @@ def export_each(
             outcome = Outcome(request, folder, report)
         except RejectedError as error:
             outcome = Outcome(request, report=error.report, error=error)
-        except (CheckpointError, LicenceError):  # no other format would fare better
+        except (CheckpointError, LicenseError):  # no other format would fare better
             raise
         except LightSamError as error:
             outcome = Outcome(request, error=error)

@@ -1,4 +1,4 @@
-"""Small pictures inside a page, with prompts that fit them."""
+"""Small images inside a page, with prompts that fit them."""
 
 import base64
 import io
@@ -8,18 +8,18 @@ from PIL import Image
 from lightsam.prompts import Prompt
 
 LONGEST = 360
-"""Pixels of a picture's longest side in a page."""
+"""Pixels of an image's longest side in a page."""
 
 
-def thumbnail_size(picture: Image.Image) -> tuple[int, int]:
+def thumbnail_size(image: Image.Image) -> tuple[int, int]:
     """Width and height with the same proportions."""
-    scale = LONGEST / max(picture.size)
-    width, height = (max(1, round(side * scale)) for side in picture.size)
+    scale = LONGEST / max(image.size)
+    width, height = (max(1, round(side * scale)) for side in image.size)
     return width, height
 
 
 def scaled_prompt(prompt: Prompt, scale: float) -> Prompt:
-    """The same points and box in a picture of another size, without a mask."""
+    """The same points and box in an image of another size, without a mask."""
     return Prompt(
         points=[(x * scale, y * scale) for x, y in prompt.points],
         labels=prompt.labels,
@@ -27,8 +27,8 @@ def scaled_prompt(prompt: Prompt, scale: float) -> Prompt:
     )
 
 
-def data_uri(picture: Image.Image) -> str:
-    """The picture itself, as WebP, for ``src``."""
+def data_uri(image: Image.Image) -> str:
+    """The image itself, as WebP, for ``src``."""
     content = io.BytesIO()
-    picture.save(content, "WEBP", quality=80)
+    image.save(content, "WEBP", quality=80)
     return f"data:image/webp;base64,{base64.b64encode(content.getvalue()).decode()}"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from lightsam.errors import LightSamError
     from lightsam.models import MODELS
-    from lightsam.predictor import Answer, Encoding, Predictor
+    from lightsam.predictor import Encoding, Prediction, Predictor
     from lightsam.prompts import Prompt
     from lightsam.stages import Stage, Stages, TensorSpec, split
     from lightsam.weights.checkpoints import Weights, load_model
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 __version__ = "0.1.0"
 
 _HOMES = {
-    "Answer": "predictor",
+    "Prediction": "predictor",
     "Encoding": "predictor",
     "LightSamError": "errors",
     "MODELS": "models",
@@ -32,7 +32,7 @@ _HOMES = {
 }
 __all__ = [
     "MODELS",
-    "Answer",
+    "Prediction",
     "Encoding",
     "LightSamError",
     "Predictor",

@@ -1,5 +1,5 @@
-"""``python -m lightsam``."""
+"""``python -m lightsam``, where the command is not on the PATH."""
 
-from lightsam.cli import main
+import runpy
 
-main()
+runpy.run_module("lightsam.cli", run_name="__main__")

@@ -15,7 +15,7 @@ class Cost:
 
     parameters: int
     gmacs: float
-    """Billions of multiply-accumulates of convolutions and matrix products, one picture or one prompt."""
+    """Billions of multiply-accumulates of convolutions and matrix products, one image or one prompt."""
 
 
 def count(card: ModelCard, image_size: int | None = None) -> dict[str, Cost]:

@@ -3,9 +3,9 @@
     LightSamError
       UsageError                 the caller asked for something that does not exist or cannot be
         PromptError              a point, box or mask that cannot be answered
-        ImageError               a picture that cannot be read
+        ImageError               an image that cannot be read
         DatasetError             ground truth that masks cannot be measured against
-        LicenceError             weights whose licence must be accepted first
+        LicenseError             weights whose license must be accepted first
         ArtifactExistsError      an artifact is there and nobody said that it may be replaced
       CheckpointError            a checkpoint is missing, damaged, or another model's
         CheckpointUnavailableError   one that cannot be reached, so that another source may be tried
@@ -37,14 +37,14 @@ class PromptError(UsageError):
 
 
 class ImageError(UsageError):
-    """A picture that cannot be read."""
+    """An image that cannot be read."""
 
 
 class DatasetError(UsageError):
     """Ground truth that is missing, broken, or does not fit its images."""
 
 
-class LicenceError(UsageError):
+class LicenseError(UsageError):
     """Weights that are not for every use, and nobody said that this use is one."""
 
 

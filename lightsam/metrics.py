@@ -84,10 +84,10 @@ def boundary_iou(reference: np.ndarray, candidate: np.ndarray, width: float = 0.
     """IoU of what lies in two (height, width) masks within a band along their own outlines; 1 when both are empty.
 
     Boundary IoU (https://arxiv.org/abs/2103.16562): unlike `mask_iou` it does not forgive a ragged edge of a large
-    object. The edge of the picture counts as an outline.
+    object. The edge of the image counts as an outline.
 
     Args:
-        width: of the band, as a part of the picture's diagonal; one pixel at least.
+        width: of the band, as a part of the image's diagonal; one pixel at least.
     """
     a, b = _masks(reference, candidate)
     distance = band_width(a.shape, width)
@@ -120,7 +120,7 @@ def stability_score(logits: np.ndarray, offset: float = 1.0) -> float:
     near the threshold, as of a mask that is empty beyond doubt.
 
     Args:
-        logits: (height, width) at the picture's size; 0 is the threshold.
+        logits: (height, width) at the image's size; 0 is the threshold.
         offset: by which it is moved, in logits.
     """
     return mask_iou(logits > offset, logits > -offset)

@@ -1,4 +1,4 @@
-"""A picture with its mask and its prompt drawn on it, for people; and all masks of an answer side by side."""
+"""An image with its mask and its prompt drawn on it, for people; and all masks of an answer side by side."""
 
 from dataclasses import replace
 
@@ -6,7 +6,7 @@ import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
 from lightsam.modeling.prompt_encoder import PointLabel
-from lightsam.predictor import Answer
+from lightsam.predictor import Prediction
 from lightsam.prompts import Prompt
 
 MASK_COLOUR = (30, 144, 255)
@@ -14,8 +14,8 @@ FOREGROUND_COLOUR = (46, 204, 64)
 BACKGROUND_COLOUR = (255, 65, 54)
 OPACITY = 0.5
 
-# Of `draw_all`, in pixels. Every tile has the same longest side, whatever the picture's: the captions of a thumbnail
-# can be read then, and a 12-megapixel picture does not make a poster.
+# Of `draw_all`, in pixels. Every tile has the same longest side, whatever the image's: the captions of a thumbnail
+# can be read then, and a 12-megapixel image does not make a poster.
 TILE = 480
 GAP = 12
 CAPTION_HEIGHT = 34
@@ -23,19 +23,19 @@ FRAME_WIDTH = 6
 _FONT_SIZE = 22
 
 
-def draw_overlay(picture: Image.Image, mask: np.ndarray, prompt: Prompt) -> Image.Image:
+def draw_overlay(image: Image.Image, mask: np.ndarray, prompt: Prompt) -> Image.Image:
     """Tint the mask, outline it, and mark the points (green foreground, red background) and the box.
 
     Args:
-        picture: RGB.
-        mask: (height, width) bool, of the picture's size.
-        prompt: in pixels of the picture.
+        image: RGB.
+        mask: (height, width) bool, of the image's size.
+        prompt: in pixels of the image.
     """
-    pixels = np.asarray(picture, np.float32).copy()
+    pixels = np.asarray(image, np.float32).copy()
     pixels[mask] = (1 - OPACITY) * pixels[mask] + OPACITY * np.array(MASK_COLOUR, np.float32)
     overlay = Image.fromarray(pixels.round().astype(np.uint8))
-    # Lines and dots grow with the picture, so that they are seen on a 12-megapixel one too.
-    width = max(1, round(max(picture.size) / 300))
+    # Lines and dots grow with the image, so that they are seen on a 12-megapixel one too.
+    width = max(1, round(max(image.size) / 300))
 
     area = Image.fromarray(mask.astype(np.uint8) * 255)
     outline = np.asarray(area.filter(ImageFilter.MaxFilter(2 * width + 1))) != np.asarray(area)
@@ -51,23 +51,23 @@ def draw_overlay(picture: Image.Image, mask: np.ndarray, prompt: Prompt) -> Imag
     return overlay
 
 
-def draw_all(picture: Image.Image, answer: Answer, prompt: Prompt) -> Image.Image:
+def draw_all(image: Image.Image, prediction: Prediction, prompt: Prompt) -> Image.Image:
     """Draw every mask of an answer as an overlay of its own, from left to right, on white.
 
     Below each stand its index and its predicted IoU; the best one, which is the mask that a caller writes, has a blue
     frame and the word "chosen".
 
     Args:
-        picture: RGB, of any size: each tile is scaled to a longest side of `TILE`.
-        answer: about this picture.
-        prompt: in pixels of the picture.
+        image: RGB, of any size: each tile is scaled to a longest side of `TILE`.
+        answer: about this image.
+        prompt: in pixels of the image.
 
     Returns:
         RGB: tiles `GAP` apart and from the edges, `CAPTION_HEIGHT` below each.
     """
-    scale = TILE / max(picture.size)
-    size = (max(1, round(picture.width * scale)), max(1, round(picture.height * scale)))
-    small = picture.resize(size, Image.Resampling.LANCZOS)
+    scale = TILE / max(image.size)
+    size = (max(1, round(image.width * scale)), max(1, round(image.height * scale)))
+    small = image.resize(size, Image.Resampling.LANCZOS)
     scaled = replace(
         prompt,
         points=[(x * scale, y * scale) for x, y in prompt.points],
@@ -75,20 +75,20 @@ def draw_all(picture: Image.Image, answer: Answer, prompt: Prompt) -> Image.Imag
     )
     font = ImageFont.load_default(_FONT_SIZE)
     captions = [
-        f"mask {index}, predicted IoU {iou:.3f}{', chosen' if index == answer.best else ''}"
-        for index, iou in enumerate(answer.iou_predictions)
+        f"mask {index}, predicted IoU {iou:.3f}{', chosen' if index == prediction.best else ''}"
+        for index, iou in enumerate(prediction.iou_predictions)
     ]
-    # A narrow picture's column is as wide as the words below it.
+    # A narrow image's column is as wide as the words below it.
     column = max(size[0], *(int(font.getlength(caption)) + 1 for caption in captions))
     sheet = Image.new(
         "RGB", (GAP + len(captions) * (column + GAP), GAP + size[1] + CAPTION_HEIGHT + GAP), (255, 255, 255)
     )
     draw = ImageDraw.Draw(sheet)
-    for index, (mask, caption) in enumerate(zip(answer.masks, captions, strict=True)):
+    for index, (mask, caption) in enumerate(zip(prediction.masks, captions, strict=True)):
         left = GAP + index * (column + GAP)
         # By area, so that a mask of a few pixels of 12 million does not fall between two.
         covered = np.asarray(Image.fromarray(mask.astype(np.uint8) * 255).resize(size, Image.Resampling.BOX)) > 127
-        if index == answer.best:
+        if index == prediction.best:
             right, bottom = left + size[0] - 1, GAP + size[1] - 1
             frame = (left - FRAME_WIDTH, GAP - FRAME_WIDTH, right + FRAME_WIDTH, bottom + FRAME_WIDTH)
             draw.rectangle(frame, fill=MASK_COLOUR)

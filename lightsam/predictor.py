@@ -1,4 +1,4 @@
-"""From a picture and a prompt to masks: encode once, answer many prompts.
+"""From an image and a prompt to masks: encode once, answer many prompts.
 
 The same code runs over PyTorch and over exported files: both are two `Runner`s.
 """
@@ -11,12 +11,12 @@ import numpy as np
 from lightsam.modeling.sam import Sam
 from lightsam.prompts import Prompt, encode_prompts
 from lightsam.stages import Runner, split
-from lightsam.transforms import MASK_THRESHOLD, Frame, ImageSource, open_picture, to_model_input, upscale_masks
+from lightsam.transforms import MASK_THRESHOLD, Frame, ImageSource, open_image, to_model_input, upscale_masks
 
 
 @dataclass(frozen=True)
 class Encoding:
-    """A picture that prompts can be answered about."""
+    """An image that prompts can be answered about."""
 
     image_embeddings: np.ndarray
     """(1, 256, E, E)."""
@@ -24,11 +24,11 @@ class Encoding:
 
 
 @dataclass(frozen=True)
-class Answer:
+class Prediction:
     """K masks for one prompt: one, or three for an ambiguous prompt."""
 
     masks: np.ndarray
-    """(K, height, width) bool, at the picture's own size."""
+    """(K, height, width) bool, at the image's own size."""
     iou_predictions: np.ndarray
     """(K,) float32: how good the model thinks that each is."""
     low_res_masks: np.ndarray
@@ -41,7 +41,7 @@ class Answer:
 
 
 class Predictor:
-    """Answers prompts about pictures with an encoder and a decoder."""
+    """Answers prompts about images with an encoder and a decoder."""
 
     def __init__(self, encoder: Runner, decoder: Runner, image_size: int, point_slots: int | None = None) -> None:
         """Join two stages.
@@ -58,28 +58,28 @@ class Predictor:
 
     @classmethod
     def from_model(cls, model: Sam) -> "Predictor":
-        """Answer with PyTorch."""
+        """Prediction with PyTorch."""
         stages = split(model)
         return cls(stages.encoder.run, stages.decoder.run, model.image_size)
 
-    def encode(self, picture: ImageSource) -> Encoding:
-        """Run the encoder on a picture: a path, a Pillow image, or an array as `open_picture` takes it.
+    def encode(self, image: ImageSource) -> Encoding:
+        """Run the encoder on an image: a path, a Pillow image, or an array as `open_image` takes it.
 
         Raises:
             ImageError: if it cannot be read.
         """
-        image, frame = to_model_input(open_picture(picture), self.image_size)
-        return Encoding(self._encoder({"image": image})["image_embeddings"], frame)
+        pixels, frame = to_model_input(open_image(image), self.image_size)
+        return Encoding(self._encoder({"image": pixels})["image_embeddings"], frame)
 
-    def predict(self, encoding: Encoding, prompt: Prompt, *, multimask: bool | None = None) -> Answer:
-        """Answer one prompt.
+    def predict(self, encoding: Encoding, prompt: Prompt, *, multimask: bool | None = None) -> Prediction:
+        """Prediction one prompt.
 
         Args:
             multimask: three masks for an ambiguous prompt, or the single one; None gives three for a lone point, which
                 is what they were trained for.
 
         Raises:
-            PromptError: for a prompt that does not fit the picture or the decoder.
+            PromptError: for a prompt that does not fit the image or the decoder.
         """
         return self.predict_batch(encoding, [prompt], multimask=multimask)[0]
 
@@ -90,33 +90,33 @@ class Predictor:
         *,
         multimask: bool | None = None,
         best_only: bool = False,
-    ) -> list[Answer]:
-        """Answer several prompts about one picture; in one call where the decoder allows.
+    ) -> list[Prediction]:
+        """Prediction several prompts about one image; in one call where the decoder allows.
 
         Args:
             multimask: as for `predict`.
-            best_only: give the one mask with the highest predicted IoU, and bring no other to the picture's size.
+            best_only: give the one mask with the highest predicted IoU, and bring no other to the image's size.
         """
         if not prompts:
             return []
         batches = [prompts] if self.point_slots is None else [[prompt] for prompt in prompts]
-        answers: list[Answer] = []
+        predictions: list[Prediction] = []
         for batch in batches:
             inputs = encode_prompts(batch, encoding.frame, self.point_slots)
             outputs = self._decoder({"image_embeddings": encoding.image_embeddings, **inputs})
             for prompt, low_res_masks, iou_predictions in zip(
                 batch, outputs["low_res_masks"], outputs["iou_predictions"], strict=True
             ):
-                kept = answering_masks(prompt, multimask)
+                kept = masks_for_prompt(prompt, multimask)
                 if best_only:
                     best = kept.start + int(iou_predictions[kept].argmax())
                     kept = slice(best, best + 1)
                 masks = upscale_masks(low_res_masks[kept], encoding.frame) > MASK_THRESHOLD
-                answers.append(Answer(masks, iou_predictions[kept], low_res_masks[kept]))
-        return answers
+                predictions.append(Prediction(masks, iou_predictions[kept], low_res_masks[kept]))
+        return predictions
 
 
-def answering_masks(prompt: Prompt, multimask: bool | None = None) -> slice:
+def masks_for_prompt(prompt: Prompt, multimask: bool | None = None) -> slice:
     """Which of a decoder's masks answer a prompt.
 
     Masks 1 to 3 are for an ambiguous prompt, which a lone point is: it may mean a part or the whole. Mask 0 is the
@@ -136,5 +136,5 @@ def shown_mask(prompt: Prompt, iou_predictions: np.ndarray) -> int:
     Args:
         iou_predictions: (K,) of all of a decoder's masks.
     """
-    answering = answering_masks(prompt)
+    answering = masks_for_prompt(prompt)
     return range(len(iou_predictions))[answering][int(iou_predictions[answering].argmax())]

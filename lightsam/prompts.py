@@ -62,12 +62,12 @@ class Prompt:
         return replace(self, mask=mask)
 
     def check(self, frame: Frame) -> None:
-        """Compare with the picture.
+        """Compare with the image.
 
         Raises:
-            PromptError: for what lies outside the picture, a box without area, or a mask of another size.
+            PromptError: for what lies outside the image, a box without area, or a mask of another size.
         """
-        extent = f"the picture, which is {frame.width} x {frame.height}"
+        extent = f"the image, which is {frame.width} x {frame.height}"
         for x, y in self.points:
             if not (0 <= x < frame.width and 0 <= y < frame.height):
                 raise PromptError(f"the point {x:g},{y:g} is outside {extent}")
@@ -112,11 +112,11 @@ def _numbers(values: object, count: int, what: str) -> tuple[float, ...]:
 
 
 def encode_prompts(prompts: Sequence[Prompt], frame: Frame, point_slots: int | None = None) -> Arrays:
-    """Make the decoder's inputs, all but the embeddings, from prompts about one picture.
+    """Make the decoder's inputs, all but the embeddings, from prompts about one image.
 
     Args:
         prompts: B prompts, at least one.
-        frame: of the picture that they are about.
+        frame: of the image that they are about.
         point_slots: N of a format with static shapes; None takes as many as the longest prompt needs. Slots that a
             prompt does not need are empty, and nothing attends to them.
 
@@ -124,7 +124,7 @@ def encode_prompts(prompts: Sequence[Prompt], frame: Frame, point_slots: int | N
         ``point_coords`` (B, N, 2), ``point_labels`` (B, N), ``mask_input`` (B, 1, 4E, 4E) and ``has_mask_input`` (B,).
 
     Raises:
-        PromptError: for a prompt that does not fit the picture or the slots.
+        PromptError: for a prompt that does not fit the image or the slots.
     """
     if not prompts:
         raise PromptError("there is no prompt to encode: give at least one")

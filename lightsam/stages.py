@@ -32,7 +32,7 @@ LOW_RES_MASKS = "low_res_masks"
 IOU_PREDICTIONS = "iou_predictions"
 ORIG_IM_SIZE = "orig_im_size"
 MASKS = "masks"
-"""Input and output of a decoder that also gives masks at the picture's own size; names of SAM's published ONNX file."""
+"""Input and output of a decoder that also gives masks at the image's own size; names of SAM's published ONNX file."""
 
 Arrays = dict[str, np.ndarray]
 Runner = Callable[[Mapping[str, np.ndarray]], Arrays]
@@ -150,7 +150,7 @@ def split(model: Sam, *, batch: int = 1, point_slots: int = POINT_SLOTS, with_ma
     Args:
         batch: B, the number of prompts in one call, of formats with static shapes.
         point_slots: N, likewise.
-        with_masks: let the decoder bring the masks to the picture's own size, too.
+        with_masks: let the decoder bring the masks to the image's own size, too.
     """
     model.eval()
     size, side, low_res = model.image_size, model.image_size // EMBEDDING_STRIDE, mask_side(model.image_size)
@@ -185,7 +185,7 @@ def split(model: Sam, *, batch: int = 1, point_slots: int = POINT_SLOTS, with_ma
             TensorSpec(
                 "point_coords",
                 (batch, point_slots, 2),
-                "x, y in pixels of the resized picture; box corners are points too. Pixel centres (+0.5) are inside",
+                "x, y in pixels of the resized image; box corners are points too. Pixel centres (+0.5) are inside",
                 low=0,
                 high=size,
                 dynamic={**prompts, 1: "points"},
@@ -225,14 +225,14 @@ def split(model: Sam, *, batch: int = 1, point_slots: int = POINT_SLOTS, with_ma
 
 
 def _with_masks(decoder: Stage, model: Sam) -> Stage:
-    """The decoder whose first output is masks at the picture's own size."""
+    """The decoder whose first output is masks at the image's own size."""
     low_res_masks, iou_predictions = decoder.outputs
     size = float(model.image_size)
-    orig_im_size = TensorSpec(ORIG_IM_SIZE, (2,), "Height and width of the picture, in pixels", values=(size,))
+    orig_im_size = TensorSpec(ORIG_IM_SIZE, (2,), "Height and width of the image, in pixels", values=(size,))
     masks = TensorSpec(
         MASKS,
         (*low_res_masks.shape[:2], model.image_size, model.image_size),
-        "Mask logits at the picture's own size, foreground above 0; in the order of low_res_masks",
+        "Mask logits at the image's own size, foreground above 0; in the order of low_res_masks",
         dynamic={**low_res_masks.dynamic, 2: "height", 3: "width"},
     )
     return replace(

@@ -1,6 +1,6 @@
-"""Pictures to the encoder's input and masks back to the picture's size.
+"""Images to the encoder's input and masks back to the image's size.
 
-Coordinate frames: *picture* is pixels of the picture as a viewer shows it (EXIF orientation applied), *model* is pixels
+Coordinate frames: *image* is pixels of the image as a viewer shows it (EXIF orientation applied), *model* is pixels
 of the padded square that the encoder sees. Both have x to the right, y down, origin at the top left corner.
 """
 
@@ -25,7 +25,7 @@ MASK_THRESHOLD = 0.0
 
 @dataclass(frozen=True)
 class Frame:
-    """Where a picture lies in the model's input."""
+    """Where an image lies in the model's input."""
 
     width: int
     height: int
@@ -34,9 +34,9 @@ class Frame:
 
     @property
     def resized(self) -> tuple[int, int]:
-        """(width, height) of the picture after its longest side became ``image_size``."""
+        """(width, height) of the image after its longest side became ``image_size``."""
         scale = self.image_size / max(self.width, self.height)
-        # A very long picture may round to nothing across: it keeps one pixel.
+        # A very long image may round to nothing across: it keeps one pixel.
         return max(1, int(self.width * scale + 0.5)), max(1, int(self.height * scale + 0.5))
 
     def _scale(self) -> np.ndarray:
@@ -44,43 +44,43 @@ class Frame:
         return np.array([width / self.width, height / self.height])
 
     def to_model(self, coords: np.ndarray) -> np.ndarray:
-        """(..., 2) x, y in the picture to x, y in the model's input, float32."""
+        """(..., 2) x, y in the image to x, y in the model's input, float32."""
         return (np.asarray(coords, np.float64) * self._scale()).astype(np.float32)
 
-    def to_picture(self, coords: np.ndarray) -> np.ndarray:
+    def to_image(self, coords: np.ndarray) -> np.ndarray:
         """The inverse of `to_model`."""
         return (np.asarray(coords, np.float64) / self._scale()).astype(np.float32)
 
 
-def open_picture(source: ImageSource) -> Image.Image:
-    """Read a picture of any mode as upright RGB; transparency is ignored.
+def open_image(source: ImageSource) -> Image.Image:
+    """Read an image of any mode as upright RGB; transparency is ignored.
 
     Pixels of more than 8 bits are scaled by the range that their mode or their values state: 16 bits to 0..65535; whole
     numbers of 32 bits to 0..255 or 0..65535, whichever holds them; floats to 0..1 or 0..255.
 
     Raises:
-        ImageError: if it is missing, damaged, no picture, or has values outside these ranges.
+        ImageError: if it is missing, damaged, no image, or has values outside these ranges.
     """
     try:
         with warnings.catch_warnings():
             warnings.simplefilter("error", Image.DecompressionBombWarning)
             if isinstance(source, Image.Image):
-                picture = source
+                image = source
             elif isinstance(source, np.ndarray):
-                picture = _from_array(source)
+                image = _from_array(source)
             else:
-                with Image.open(source) as picture:
-                    picture.load()
+                with Image.open(source) as image:
+                    image.load()
     except FileNotFoundError as error:
-        raise ImageError(f"there is no picture {source}") from error
+        raise ImageError(f"there is no image {source}") from error
     except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
-        raise ImageError(f"{source} is too large a picture to open safely ({error})") from error
+        raise ImageError(f"{source} is too large an image to open safely ({error})") from error
     except (OSError, SyntaxError, ValueError) as error:  # what Pillow's decoders raise on damaged files
-        raise ImageError(f"{source} cannot be read as a picture ({error})") from error
-    picture = ImageOps.exif_transpose(picture)
-    if picture.mode.startswith("I") or picture.mode == "F":  # convert() would clip these at 255
-        picture = _to_8_bits(picture)
-    return picture.convert("RGB")
+        raise ImageError(f"{source} cannot be read as an image ({error})") from error
+    image = ImageOps.exif_transpose(image)
+    if image.mode.startswith("I") or image.mode == "F":  # convert() would clip these at 255
+        image = _to_8_bits(image)
+    return image.convert("RGB")
 
 
 def _from_array(pixels: np.ndarray) -> Image.Image:
@@ -93,46 +93,46 @@ def _from_array(pixels: np.ndarray) -> Image.Image:
     return Image.fromarray(np.ascontiguousarray(pixels))
 
 
-def _to_8_bits(picture: Image.Image) -> Image.Image:
+def _to_8_bits(image: Image.Image) -> Image.Image:
     """Grey pixels of 16 or 32 bits, or floats, as 8 bits."""
-    values = np.asarray(picture, np.float64)
+    values = np.asarray(image, np.float64)
     low, high = values.min(), values.max()
-    if picture.mode.startswith("I;16"):
+    if image.mode.startswith("I;16"):
         ranges: tuple[float, ...] = (65535,)
     else:
-        ranges = (1, 255) if picture.mode == "F" else (255, 65535)
+        ranges = (1, 255) if image.mode == "F" else (255, 65535)
     white = next((white for white in ranges if high <= white), None)
     if not (np.isfinite(values).all() and low >= 0 and white is not None):
         allowed = " or ".join(f"0..{white}" for white in ranges)
-        raise ImageError(f"an image of mode {picture.mode} holds {allowed}, and this one {low:g} to {high:g}: scale it")
+        raise ImageError(f"an image of mode {image.mode} holds {allowed}, and this one {low:g} to {high:g}: scale it")
     return Image.fromarray((values * (255 / white)).round().astype(np.uint8))
 
 
-def to_model_input(picture: Image.Image, image_size: int) -> tuple[np.ndarray, Frame]:
+def to_model_input(image: Image.Image, image_size: int) -> tuple[np.ndarray, Frame]:
     """Resize the longest side, pad right and bottom with the pixel mean, as 8-bit images hold it.
 
     Resizing is Pillow's bilinear with antialiasing, which is what the published models were trained and are served
     with.
 
     Returns:
-        (1, 3, S, S) float32 RGB, whole numbers 0..255, and where the picture lies in it.
+        (1, 3, S, S) float32 RGB, whole numbers 0..255, and where the image lies in it.
     """
-    frame = Frame(*picture.size, image_size)
-    pixels = np.asarray(picture.resize(frame.resized, Image.Resampling.BILINEAR), np.float32)
-    image = np.empty((image_size, image_size, 3), np.float32)
-    image[:] = PADDING_COLOUR
-    image[: pixels.shape[0], : pixels.shape[1]] = pixels
-    return np.ascontiguousarray(image.transpose(2, 0, 1)[None]), frame  # (1, 3, S, S)
+    frame = Frame(*image.size, image_size)
+    resized = np.asarray(image.resize(frame.resized, Image.Resampling.BILINEAR), np.float32)
+    padded = np.empty((image_size, image_size, 3), np.float32)
+    padded[:] = PADDING_COLOUR
+    padded[: resized.shape[0], : resized.shape[1]] = resized
+    return np.ascontiguousarray(padded.transpose(2, 0, 1)[None]), frame  # (1, 3, S, S)
 
 
 def upscale_masks(low_res_masks: np.ndarray, frame: Frame) -> np.ndarray:
-    """Bring mask logits to the picture's own size: to the model's input, crop the padding, to the picture.
+    """Bring mask logits to the image's own size: to the model's input, crop the padding, to the image.
 
     Args:
         low_res_masks: (K, 4E, 4E) logits in the model frame.
 
     Returns:
-        (K, height, width) float32 logits in the picture frame.
+        (K, height, width) float32 logits in the image frame.
     """
     width, height = frame.resized
     logits = torch.from_numpy(np.ascontiguousarray(low_res_masks, np.float32))[None]  # (1, K, 4E, 4E)

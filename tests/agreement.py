@@ -7,7 +7,7 @@ bytes of files, geometry, and one runtime asked twice on one machine.
 
 import numpy as np
 
-from lightsam.predictor import Answer
+from lightsam.predictor import Prediction
 from lightsam.transforms import Frame, upscale_masks
 
 ROUNDING = 5e-5
@@ -35,12 +35,12 @@ def assert_close(found: np.ndarray, expected: np.ndarray, what: str = "", roundi
     assert error <= rounding, f"{what}: off by {error:.1e} standard deviations"  # a NaN fails, too
 
 
-def assert_same_masks(found: np.ndarray, expected: Answer, frame: Frame) -> int:
+def assert_same_masks(found: np.ndarray, expected: Prediction, frame: Frame) -> int:
     """Masks are those of another answer, but where its own logit is zero to rounding.
 
     Args:
         found: (K, height, width) bool.
-        frame: of the picture.
+        frame: of the image.
 
     Returns:
         How many pixels differ.

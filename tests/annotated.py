@@ -37,8 +37,8 @@ def write_images(folder: Path) -> Path:
     """Small copies of the photographs."""
     folder.mkdir(parents=True, exist_ok=True)
     for name in NAMES:
-        picture = Image.fromarray(getattr(photographs, name)()).convert("RGB")
-        picture.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).save(folder / f"{name}.png")
+        image = Image.fromarray(getattr(photographs, name)()).convert("RGB")
+        image.resize((WIDTH, HEIGHT), Image.Resampling.LANCZOS).save(folder / f"{name}.png")
     return folder
 
 

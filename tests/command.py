@@ -11,7 +11,7 @@ from unittest import mock
 
 from rich.console import Console
 
-from lightsam import terminal
+from lightsam.cli import console as terminal
 from lightsam.cli import main
 
 OWN_PROCESSES = {
@@ -32,7 +32,7 @@ def printing_to(console: Console, file: io.StringIO) -> Iterator[None]:
 
 
 @dataclass
-class Done:
+class Completed:
     """How a command ended."""
 
     status: int
@@ -40,7 +40,7 @@ class Done:
     stderr: str
 
 
-def run_command(*arguments: object) -> Done:
+def run_command(*arguments: object) -> Completed:
     """Run it, and catch what it prints."""
     stdout, stderr = io.StringIO(), io.StringIO()
     with (
@@ -55,4 +55,4 @@ def run_command(*arguments: object) -> Done:
             status = 0
         except SystemExit as ended:
             status = int(ended.code or 0)
-    return Done(status, stdout.getvalue(), stderr.getvalue())
+    return Completed(status, stdout.getvalue(), stderr.getvalue())

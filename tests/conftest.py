@@ -11,14 +11,14 @@ from pathlib import Path
 import pytest
 import tiny
 import torch
-from command import OWN_PROCESSES, Done, run_command
+from command import OWN_PROCESSES, Completed, run_command
 from PIL import Image
 from skimage import data
 from trained import Trained
 
 from lightsam import Predictor, load_model
 from lightsam.stages import STAGE_NAMES, Stages, split
-from lightsam_exporters.base import ExportOptions
+from lightsam_exporters.formats.base import ExportOptions
 from lightsam_exporters.loading import Export, find_export
 from lightsam_exporters.pipeline import ExportRequest, export
 
@@ -137,7 +137,7 @@ def photograph(tmp_path_factory, coffee) -> Path:
 
 
 @pytest.fixture
-def lightsam() -> Callable[..., Done]:
+def lightsam() -> Callable[..., Completed]:
     """Run the command in this process."""
     return run_command
 

@@ -1,7 +1,7 @@
 """Outputs of the published implementations, on weights that are drawn from names.
 
 ``data/golden`` holds, per model: the keys of the published checkpoint, the BatchNorm statistics that go with the drawn
-weights, and sampled outputs of the reference implementation on ``seeded.picture(S, S)``. The draws are
+weights, and sampled outputs of the reference implementation on ``seeded.image(S, S)``. The draws are
 ``lightsam.weights.seeded.draw``: changing that makes every golden file worthless.
 """
 
@@ -36,7 +36,7 @@ def load(model: str, image_size: int) -> Sam:
 
 
 def image(size: int) -> np.ndarray:
-    return np.ascontiguousarray(seeded.picture(size, size).transpose(2, 0, 1)[None], np.float32)
+    return np.ascontiguousarray(seeded.image(size, size).transpose(2, 0, 1)[None], np.float32)
 
 
 def mask_prompt(image_size: int) -> np.ndarray:

@@ -21,20 +21,21 @@ import lightsam_exporters
 from lightsam import load_model
 from lightsam.errors import BenchmarkError, ContractError, UsageError
 from lightsam.stages import STAGE_NAMES, split
-from lightsam_benchmarks import machine, pytorch, record, units, worker
-from lightsam_benchmarks.compare import SAME, compare
-from lightsam_benchmarks.interleaved import take_turns, versus
-from lightsam_benchmarks.plan import SCOPES, Asked, export_tasks, photograph, planned, torch_tasks
-from lightsam_benchmarks.record import CALL, FIRST_MASK, OK, PAIR, PROMPTS
-from lightsam_benchmarks.run import benchmark, in_a_fresh_process
-from lightsam_benchmarks.timing import Method
-from lightsam_benchmarks.worker import inputs_of
-from lightsam_exporters import tflite
-from lightsam_exporters.base import RunOptions
+from lightsam_benchmarks import machine
+from lightsam_benchmarks.latency import pytorch, record, units, worker
+from lightsam_benchmarks.latency.compare import SAME, compare
+from lightsam_benchmarks.latency.interleaved import take_turns, versus
+from lightsam_benchmarks.latency.plan import SCOPES, Selection, export_tasks, photograph, planned, torch_tasks
+from lightsam_benchmarks.latency.record import CALL, FIRST_MASK, OK, PAIR, PROMPTS
+from lightsam_benchmarks.latency.run import benchmark, in_a_fresh_process
+from lightsam_benchmarks.latency.timing import Method
+from lightsam_benchmarks.latency.worker import inputs_of
+from lightsam_exporters.formats import tflite
+from lightsam_exporters.formats.base import RunOptions
+from lightsam_exporters.formats.residency import onnx_residency
 from lightsam_exporters.loading import find_export
 from lightsam_exporters.manifest import FILE_NAME, read
-from lightsam_exporters.reference import References
-from lightsam_exporters.residency import onnx_residency
+from lightsam_exporters.parity.reference import References
 
 QUICK = ("--rounds", "2", "--min-count", "3", "--min-time", "0", "--warmup", "1", "--threads", "1")
 SHORT = Method(warmup=1, min_count=3, min_time_s=0, rounds=1, threads=1)
@@ -184,9 +185,11 @@ def test_weights_of_the_users_own_must_be_given_for_pytorch(exported, lightsam, 
 
 
 def tasks_of(artifacts, *formats, scope="encoder", method=SHORT):
-    asked = Asked(formats=formats, scopes=(scope,))
-    with photograph() as picture:
-        return [task for name in formats for task in export_tasks(find_export(artifacts, name), asked, method, picture)]
+    selection = Selection(formats=formats, scopes=(scope,))
+    with photograph() as image:
+        return [
+            task for name in formats for task in export_tasks(find_export(artifacts, name), selection, method, image)
+        ]
 
 
 class Bomb:
@@ -225,10 +228,10 @@ def test_exports_of_two_sets_of_weights_are_not_one_row_of_pytorch(artifacts, tm
     (folder / "manifest.json").write_text(json.dumps(manifest))
     with (
         pytest.raises(UsageError, match=r"exports of different weights \(mine\.pt, seeded\)"),
-        planned([folder], Asked(formats=("torch",)), SHORT, References()),
+        planned([folder], Selection(formats=("torch",)), SHORT, References()),
     ):
         pass
-    with planned([folder], Asked(formats=("onnx",)), SHORT, References()) as (tasks, _):
+    with planned([folder], Selection(formats=("onnx",)), SHORT, References()) as (tasks, _):
         assert tasks
 
 
@@ -366,10 +369,10 @@ def test_pytorch_answers_as_the_model_does(tmp_path, mode):
     for name in STAGE_NAMES:
         ours = pytorch.TorchStage(tmp_path / "weights.pt", tiny.NAME, tiny.SIZE, name, "CPU", mode)
         inputs = stages[name].sample_inputs()
-        expected, found = stages[name].run(inputs), ours.started.run(inputs)
+        expected, found = stages[name].run(inputs), ours.session.run(inputs)
         for key, array in expected.items():
             assert abs(found[key] - array).max() <= (0 if mode == pytorch.EAGER else 0.05 * abs(array).max())
-        ours.bind(inputs)()
+        ours.prepare(inputs)()
 
 
 @pytest.mark.parametrize("half", [False, True])
@@ -392,10 +395,10 @@ def test_other_modes_of_pytorch_are_judged(tmp_path):
 
 
 def test_a_judged_mode_has_its_parity_in_the_record(own_processes, tmp_path):
-    asked = Asked(formats=("torch",), precision=pytorch.CHANNELS_LAST, scopes=("encoder", PAIR))
+    selection = Selection(formats=("torch",), precision=pytorch.CHANNELS_LAST, scopes=("encoder", PAIR))
     reference = References().load(tiny.NAME, "seeded", tiny.SIZE, True)
-    with photograph() as picture:
-        tasks = torch_tasks(reference, tiny.NAME, tmp_path / "weights.pt", asked, SHORT, picture)
+    with photograph() as image:
+        tasks = torch_tasks(reference, tiny.NAME, tmp_path / "weights.pt", selection, SHORT, image)
         found = benchmark(tasks, SHORT)
     for result in found.results:
         assert result.status == OK, result.message
@@ -417,8 +420,10 @@ def test_a_cuda_graph_is_recorded_once_a_shape_and_replayed(monkeypatch):
 
     class Graph:
         def replay(self):
-            ((held, outputs),) = [(held, outputs) for graph, held, outputs in graphs.recorded.values() if graph is self]
-            outputs.copy_(module(held["x"]))
+            ((buffers, outputs),) = [
+                (buffers, outputs) for graph, buffers, outputs in graphs.recorded.values() if graph is self
+            ]
+            outputs.copy_(module(buffers["x"]))
 
     class Stream:
         def wait_stream(self, other): ...
@@ -458,9 +463,9 @@ def test_litert_on_another_accelerator_answers_the_same(artifacts, monkeypatch):
     (task,) = tasks_of(artifacts, "tflite", scope="decoder")
     inputs, path = inputs_of(task.job), task.job.files["decoder"]
     expected = tflite.start(path, "decoder", RunOptions()).run(inputs)
-    started = tflite.start(path, "decoder", RunOptions(unit="GPU"))
-    assert started.unit == "GPU and CPU"
-    for name, array in started.run(inputs).items():
+    session = tflite.start(path, "decoder", RunOptions(unit="GPU"))
+    assert session.unit == "GPU and CPU"
+    for name, array in session.run(inputs).items():
         assert abs(array - expected[name]).max() < 1e-3
     with pytest.raises(UsageError, match="no unit 'NPU'"):
         tflite.start(path, "decoder", RunOptions(unit="NPU"))
@@ -481,16 +486,16 @@ def test_every_unit_that_is_not_here_says_why():
 
 @pytest.mark.skipif(platform.system() == "Darwin", reason="there it is fast")
 def test_core_ai_is_not_timed_by_default_where_it_is_slow():
-    ((unit, why_not),) = Asked().units_of("coreai")
+    ((unit, why_not),) = Selection().units_of("coreai")
     assert unit == "CPU"
     assert "time it by --format coreai" in why_not
-    assert Asked(formats=("coreai",)).units_of("coreai") == [("CPU", "")]
+    assert Selection(formats=("coreai",)).units_of("coreai") == [("CPU", "")]
 
 
 def test_a_missing_package_is_named(artifacts, monkeypatch):
     monkeypatch.setattr(lightsam_exporters, "find_spec", lambda name: None)
     assert "pip install 'lightsam[onnx]'" in units.why_not("onnx", "CPU")
-    with planned([artifacts], Asked(), SHORT, References()) as (tasks, refused):
+    with planned([artifacts], Selection(), SHORT, References()) as (tasks, refused):
         assert {task.subject.format for task in tasks} == {"torch"}
         assert {task.subject.format for task in refused} == {"onnx", "tflite", "coreml"}
 

@@ -12,15 +12,15 @@ from mutation import mutations
 
 from lightsam.errors import ContractError, FormatUnavailableError, UsageError
 from lightsam.models.card import IPHONE_12, M1_PRO
-from lightsam_benchmarks import plots, record
-from lightsam_benchmarks.compare import BROKEN, LEFT_OUT, SAME, SLOWER, compare, differing
-from lightsam_benchmarks.record import CRASHED, OK, PAIR
-from lightsam_benchmarks.report import markdown, milliseconds, notes, parity, tables
-from lightsam_benchmarks.summary import Summary
-from lightsam_exporters.residency import Share
+from lightsam_benchmarks.latency import plots, record
+from lightsam_benchmarks.latency.compare import BROKEN, LEFT_OUT, SAME, SLOWER, compare, differing_settings
+from lightsam_benchmarks.latency.record import CRASHED, OK, PAIR
+from lightsam_benchmarks.latency.report import markdown, milliseconds, notes, parity, tables
+from lightsam_benchmarks.latency.summary import Summary
+from lightsam_exporters.formats.residency import Share
 
 ROOT = Path(__file__).parent.parent
-RECORDS = sorted((ROOT / "benchmarks" / "records").glob("*.json"))
+RECORDS = sorted((ROOT / "benchmarks" / "latency" / "records").glob("*.json"))
 
 
 @pytest.fixture(scope="module")
@@ -281,7 +281,7 @@ def test_a_record_is_as_fast_as_itself(ours):
     changes = compare(ours, ours)
     assert {change.verdict for change in changes} == {SAME}
     assert not any(change.is_past(0) for change in changes)
-    assert differing(ours, ours) == []
+    assert differing_settings(ours, ours) == []
 
 
 def test_the_run_after_the_records_agrees_as_the_readme_says(ours):
@@ -317,7 +317,7 @@ def test_records_with_nothing_in_common_are_refused(ours):
 
 def test_another_machine_is_said(ours):
     other = replace(ours, machine=replace(ours.machine, chip="Apple M9"), versions={**ours.versions, "torch": "3.0"})
-    lines = differing(ours, other)
+    lines = differing_settings(ours, other)
     assert any("Apple M9" in line for line in lines)
     assert any(line.endswith("now 3.0") for line in lines)
 

@@ -16,7 +16,7 @@ from skimage import data
 
 from lightsam.cli import app
 from lightsam.models import MODELS
-from lightsam_exporters.base import ExportOptions
+from lightsam_exporters.formats.base import ExportOptions
 
 
 def test_help_does_not_import_anything_heavy():
@@ -56,7 +56,7 @@ def test_models_lists_every_model(lightsam):
     assert done.status == 0
     for card in MODELS.values():
         row = next(line for line in done.stdout.splitlines() if f" {card.name} " in line)
-        assert card.licence in row
+        assert card.license in row
         assert str(card.image_sizes[0]) in row
     row = next(line for line in done.stdout.splitlines() if " mobile_sam " in line)
     assert "4.1 M" in row  # of SAM's decoder
@@ -66,8 +66,8 @@ def test_models_lists_every_model(lightsam):
 
 
 def pixels(name: str) -> np.ndarray:
-    with Image.open(name) as picture:
-        return np.asarray(picture)
+    with Image.open(name) as image:
+        return np.asarray(image)
 
 
 @pytest.fixture
@@ -81,17 +81,17 @@ def test_predict_writes_the_best_mask_and_an_overlay(predict, tmp_path, photogra
 
     done = predict(photograph, "--point", "300,150", "--save-logits", "logits.npy")
     assert done.status == 0, done.stderr
-    answer = tiny_predictor.predict(tiny_predictor.encode(coffee), Prompt(points=[(300, 150)]))
+    prediction = tiny_predictor.predict(tiny_predictor.encode(coffee), Prompt(points=[(300, 150)]))
     mask = pixels("mask.png")
-    assert np.array_equal(mask > 0, answer.masks[answer.best])
+    assert np.array_equal(mask > 0, prediction.masks[prediction.best])
     assert set(np.unique(mask)) == {0, 255}
-    assert np.array_equal(np.load(tmp_path / "logits.npy"), answer.low_res_masks[answer.best])
+    assert np.array_equal(np.load(tmp_path / "logits.npy"), prediction.low_res_masks[prediction.best])
     overlay = pixels("mask_overlay.png")
-    picture = np.asarray(coffee)
-    assert overlay.shape == picture.shape
-    inside, outside = answer.masks[answer.best].copy(), ~answer.masks[answer.best]
-    assert (overlay[inside] != picture[inside]).any(axis=-1).mean() > 0.95
-    assert (overlay[outside] == picture[outside]).all(axis=-1).mean() > 0.5
+    image = np.asarray(coffee)
+    assert overlay.shape == image.shape
+    inside, outside = prediction.masks[prediction.best].copy(), ~prediction.masks[prediction.best]
+    assert (overlay[inside] != image[inside]).any(axis=-1).mean() > 0.95
+    assert (overlay[outside] == image[outside]).all(axis=-1).mean() > 0.5
     assert done.stdout.count("0.") >= 3  # three masks for a lone point, with their predicted IoUs
 
 
@@ -115,7 +115,7 @@ def test_predict_answers_from_artifacts_as_from_pytorch(predict, lightsam, tmp_p
         assert same.mean() >= least
 
 
-def odd_pictures(folder):
+def odd_images(folder):
     coffee = Image.fromarray(data.coffee())
     exif = Image.Exif()
     exif[0x0112] = 6
@@ -132,8 +132,8 @@ def odd_pictures(folder):
 
 
 @pytest.mark.parametrize("name", ["grey.png", "rgba.png", "one_pixel_wide.png", "rotated.jpg"])
-def test_odd_pictures_work(predict, tmp_path, name):
-    point, size = odd_pictures(tmp_path)[name]
+def test_odd_images_work(predict, tmp_path, name):
+    point, size = odd_images(tmp_path)[name]
     done = predict(tmp_path / name, "--point", point)
     assert done.status == 0, done.stderr
     assert pixels("mask.png").shape == size[::-1]
@@ -143,7 +143,7 @@ def test_odd_pictures_work(predict, tmp_path, name):
 def bad_inputs(folder, state):
     """Files that are wrong in one way each."""
     (folder / "text.pt").write_text("no checkpoint")
-    (folder / "text.png").write_text("no picture")
+    (folder / "text.png").write_text("no image")
     torch.save(state, folder / "whole.pt")
     (folder / "truncated.pt").write_bytes((folder / "whole.pt").read_bytes()[:10_000])
     torch.save({name: tensor * float("nan") for name, tensor in state.items()}, folder / "nan.pt")
@@ -167,20 +167,20 @@ BAD = [
     ("export tiny_sam --weights other.pt", 1, "other.pt is not a tiny_sam checkpoint; keys: 267 missing"),
     ("export tiny_sam --weights official", 1, "the checkpoint of tiny_sam cannot be had"),
     ("parity nowhere", 1, "nowhere has no manifest.json"),
-    ("predict none.png --point 1,1", 2, "there is no picture none.png"),
-    ("predict text.png --point 1,1", 2, "text.png cannot be read as a picture"),
-    ("predict truncated.png --point 1,1", 2, "truncated.png cannot be read as a picture"),
+    ("predict none.png --point 1,1", 2, "there is no image none.png"),
+    ("predict text.png --point 1,1", 2, "text.png cannot be read as an image"),
+    ("predict truncated.png --point 1,1", 2, "truncated.png cannot be read as an image"),
     ("predict photo.png", 2, "an empty prompt has no answer"),
-    ("predict photo.png --point 600,10", 2, "the point 600,10 is outside the picture, which is 600 x 400"),
+    ("predict photo.png --point 600,10", 2, "the point 600,10 is outside the image, which is 600 x 400"),
     ("predict photo.png --point one,two", 2, "'one,two' is not a point: give --point X,Y or X,Y,LABEL"),
     ("predict photo.png --point 1,1,7", 2, "a point's label is 1 (foreground) or 0 (background), not 7"),
-    ("predict photo.png --box 1,1,700,20", 2, "the box 1,1,700,20 reaches outside the picture"),
+    ("predict photo.png --box 1,1,700,20", 2, "the box 1,1,700,20 reaches outside the image"),
     ("predict photo.png --box 1,1,20", 2, "'1,1,20' is not a box"),
     ("predict photo.png --box 50,50,10,60", 2, "has no area"),
     ("predict photo.png --mask-input none.npy", 2, "none.npy cannot be read as the logits of an earlier answer"),
     ("predict photo.png --mask-input text.pt", 2, "text.pt cannot be read as the logits of an earlier answer"),
     ("predict photo.png --mask-input small.npy", 2, "a mask prompt is (32, 32) logits"),
-    ("predict photo.png --point 1,1 --output mask.xyz", 2, "mask.xyz ends in .xyz, which is no picture's: give .png"),
+    ("predict photo.png --point 1,1 --output mask.xyz", 2, "mask.xyz ends in .xyz, which is no image's: give .png"),
     ("predict photo.png --point 1,1 --output photo.png/mask.png", 1, "cannot write to photo.png"),
     ("predict photo.png --point 1,1 --artifacts nowhere", 1, "nowhere has no manifest.json"),
 ]

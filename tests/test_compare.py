@@ -6,7 +6,7 @@ import shutil
 import pytest
 import tiny
 
-from lightsam_exporters.base import ExportOptions
+from lightsam_exporters.formats.base import ExportOptions
 from lightsam_exporters.pipeline import ExportRequest, export
 
 QUICK = ("--suite", "quick")

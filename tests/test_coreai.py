@@ -14,8 +14,8 @@ from lightsam import load_model, split
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.metrics import psnr_db
 from lightsam.stages import STAGE_NAMES
-from lightsam_exporters import coreai
-from lightsam_exporters.base import ExportOptions, Provenance, RunOptions
+from lightsam_exporters.formats import coreai
+from lightsam_exporters.formats.base import ExportOptions, Provenance, RunOptions
 from lightsam_exporters.manifest import read
 from lightsam_exporters.pipeline import ExportRequest, export
 
@@ -68,18 +68,18 @@ def test_it_runs_where_an_event_loop_runs_already(entry, stages):
 
 
 def test_a_runtime_that_does_not_answer_is_told_and_its_loop_is_closed(entry, stages, monkeypatch):
-    started = coreai.start(entry.path("decoder"), "decoder", RunOptions())
+    session = coreai.start(entry.path("decoder"), "decoder", RunOptions())
     monkeypatch.setattr(coreai, "_PATIENCE_S", 0)
     with pytest.raises(ExportError, match="gave no answer within 0 s"):
-        started.run(stages.decoder.sample_inputs())
+        session.run(stages.decoder.sample_inputs())
 
     monkeypatch.undo()
     loops = []
     make = asyncio.new_event_loop
     monkeypatch.setattr(asyncio, "new_event_loop", lambda: loops.append(make()) or loops[-1])
-    started = coreai.start(entry.path("decoder"), "decoder", RunOptions())
-    started.run(stages.decoder.sample_inputs())
-    del started
+    session = coreai.start(entry.path("decoder"), "decoder", RunOptions())
+    session.run(stages.decoder.sample_inputs())
+    del session
     gc.collect()
     (loop,) = loops
     for _ in range(100):  # its thread closes it
@@ -92,7 +92,7 @@ def test_a_runtime_that_does_not_answer_is_told_and_its_loop_is_closed(entry, st
 def test_metadata_tells_what_the_file_is(entry, stages):
     metadata = asset_of(entry).metadata
     assert "UNTRAINED" in metadata.model_description
-    assert metadata.license == "CC0-1.0 (https://example.org/licence)"
+    assert metadata.license == "CC0-1.0 (https://example.org/license)"
     assert "https://example.org/source" in metadata.author
     custom = metadata.creator_defined_metadata
     assert custom["trained"] == "false"

@@ -9,11 +9,11 @@ from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.metrics import psnr_db
 from lightsam.models import MODELS
 from lightsam.stages import STAGE_NAMES
-from lightsam_exporters import coreml
-from lightsam_exporters.base import ExportOptions, Provenance, RunOptions, check_pair
+from lightsam_exporters.formats import coreml
+from lightsam_exporters.formats.base import ExportOptions, Provenance, RunOptions, check_pair
+from lightsam_exporters.formats.mil.evaluator import dtype_name
+from lightsam_exporters.formats.mil.program import read_program
 from lightsam_exporters.loading import exports, find_export
-from lightsam_exporters.mil.evaluator import dtype_name
-from lightsam_exporters.mil.program import read_program
 
 FLOAT16 = ct.proto.FeatureTypes_pb2.ArrayFeatureType.FLOAT16
 FLOAT32 = ct.proto.FeatureTypes_pb2.ArrayFeatureType.FLOAT32
@@ -51,7 +51,7 @@ def test_metadata_tells_what_the_file_is(exported, provenance):
     for entry in exports(exported):
         for stage in STAGE_NAMES:
             metadata = read_program(entry.path(stage)).specification.description.metadata
-            assert metadata.license == "CC0-1.0 (https://example.org/licence)"
+            assert metadata.license == "CC0-1.0 (https://example.org/license)"
             assert "tiny_sam at 128 x 128" in metadata.shortDescription
             assert "UNTRAINED" in metadata.shortDescription
             assert "https://example.org/source" in metadata.author

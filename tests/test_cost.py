@@ -36,7 +36,7 @@ def test_multiply_accumulates_of_a_known_layer():
     assert cost.parameters == 3 * 9 * 8 + 8
 
 
-def test_a_larger_picture_costs_more():
+def test_a_larger_image_costs_more():
     small, large = (count(tiny.CARD, size)["encoder"] for size in tiny.CARD.image_sizes)
     assert large.gmacs > 1.5 * small.gmacs
     assert large.parameters == small.parameters

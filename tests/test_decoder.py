@@ -63,13 +63,13 @@ def test_upstreams_padding_label_in_empty_slots_would_change_the_masks(decode):
 
 
 def test_every_label_means_something_else(decode):
-    answers = []
+    predictions = []
     for label in PointLabel:
         inputs = encode_prompts([PROMPTS["point"]], FRAME)
         inputs["point_labels"][0, 0] = label
-        answers.append(decode(inputs)["low_res_masks"])
-    for i, first in enumerate(answers):
-        for second in answers[:i]:
+        predictions.append(decode(inputs)["low_res_masks"])
+    for i, first in enumerate(predictions):
+        for second in predictions[:i]:
             assert np.abs(first - second).max() > 1e-3
 
 

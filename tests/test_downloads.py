@@ -15,8 +15,9 @@ import tiny
 import torch
 from rich.console import Console
 
-from lightsam import load_model, terminal
-from lightsam.errors import CheckpointError, CheckpointUnavailableError, LicenceError
+from lightsam import load_model
+from lightsam.cli import console as terminal
+from lightsam.errors import CheckpointError, CheckpointUnavailableError, LicenseError
 from lightsam.files import WriteError
 from lightsam.models import MODELS
 from lightsam.weights import cache as cached
@@ -352,7 +353,7 @@ def test_the_weights_commands(published, lightsam, cache, server):
 
 def test_non_commercial_weights_need_a_word(published, lightsam, tmp_path, photograph, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    published(commercial_use=False, license="LicenseRef-Example", license_url="https://example.org/licence")
+    published(commercial_use=False, license="LicenseRef-Example", license_url="https://example.org/license")
     for command in (
         ["weights", "download", tiny.NAME],
         ["export", tiny.NAME, "--stage", "encoder"],
@@ -360,11 +361,11 @@ def test_non_commercial_weights_need_a_word(published, lightsam, tmp_path, photo
     ):
         done = lightsam(*command)
         assert done.status == 2
-        assert "non-commercial use only (LicenseRef-Example, https://example.org/licence)" in done.stderr
+        assert "non-commercial use only (LicenseRef-Example, https://example.org/license)" in done.stderr
         assert "--accept-license" in done.stderr
         with contextlib.suppress(FileNotFoundError):
             assert not [p for p in (tmp_path / "artifacts").rglob("*") if p.is_file() and p.name != ".lock"]
-    with pytest.raises(LicenceError):
+    with pytest.raises(LicenseError):
         load_model(tiny.NAME, weights=tmp_path / "my.pt")
     assert load_model(tiny.NAME, weights="seeded").weights.name == "seeded"
     assert "LicenseRef-Example" in lightsam("weights", "list").stdout
@@ -372,12 +373,12 @@ def test_non_commercial_weights_need_a_word(published, lightsam, tmp_path, photo
 
     done = lightsam("export", tiny.NAME, "--stage", "encoder", "--accept-license")
     assert done.status == 0, done.stderr
+    from lightsam_exporters.formats.mil.program import read_program
     from lightsam_exporters.manifest import read
-    from lightsam_exporters.mil.program import read_program
 
     folder = tmp_path / "artifacts" / tiny.NAME
     assert read(folder)["model"]["commercial_use"] is False
     metadata = read_program(folder / "coreml-float16" / "encoder.mlpackage").specification.description.metadata
-    assert metadata.license == "LicenseRef-Example (https://example.org/licence), non-commercial use only"
+    assert metadata.license == "LicenseRef-Example (https://example.org/license), non-commercial use only"
     assert "UNTRAINED" not in metadata.shortDescription
     assert lightsam("parity", folder).status == 0  # whoever has the files accepted

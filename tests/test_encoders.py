@@ -110,10 +110,10 @@ def test_smaller_sizes_where_the_architecture_allows(name, size):
 def test_architectures_differ():
     """The matrix above judges four networks, not one four times."""
     image = np.random.default_rng(0).uniform(0, 255, (1, 3, tiny.SIZE, tiny.SIZE)).astype(np.float32)
-    answers = [
+    predictions = [
         split(load_model(card.name, weights="seeded")).encoder.run({"image": image})["image_embeddings"]
         for card in tiny.CARDS
     ]
-    for i, first in enumerate(answers):
-        for second in answers[:i]:
+    for i, first in enumerate(predictions):
+        for second in predictions[:i]:
             assert abs(np.corrcoef(first.ravel(), second.ravel())[0, 1]) < 0.5

@@ -17,12 +17,12 @@ from PIL import Image
 
 from lightsam import load_model
 from lightsam.errors import ContractError
-from lightsam.predictor import Answer, Encoding, Predictor
+from lightsam.predictor import Encoding, Prediction, Predictor
 from lightsam.transforms import Frame
-from lightsam_benchmarks.quality import answers, dataset, run, storage
-from lightsam_benchmarks.quality.answers import answer
+from lightsam_benchmarks.quality import dataset, predictions, run, storage
 from lightsam_benchmarks.quality.evaluation import Evaluation
 from lightsam_benchmarks.quality.journal import path_of
+from lightsam_benchmarks.quality.predictions import prediction
 
 
 @pytest.fixture(scope="module")
@@ -172,16 +172,16 @@ class Knowing(Predictor):
     """A predictor that answers what it is told to, and notes what it was asked."""
 
     def __init__(self, frame: Frame, masks) -> None:
-        self.frame, self.masks, self.asked = frame, masks, []
+        self.frame, self.masks, self.settings = frame, masks, []
 
-    def encode(self, picture) -> Encoding:
+    def encode(self, image) -> Encoding:
         return Encoding(np.zeros((1, 1, 1, 1), np.float32), self.frame)
 
-    def predict_batch(self, encoding, prompts, *, multimask=None, best_only=False) -> list[Answer]:
+    def predict_batch(self, encoding, prompts, *, multimask=None, best_only=False) -> list[Prediction]:
         assert best_only
-        self.asked += [(prompt, multimask) for prompt in prompts]
+        self.settings += [(prompt, multimask) for prompt in prompts]
         logits = np.zeros((1, 32, 32), np.float32)
-        return [Answer(self.masks(prompt)[None], np.ones(1, np.float32), logits) for prompt in prompts]
+        return [Prediction(self.masks(prompt)[None], np.ones(1, np.float32), logits) for prompt in prompts]
 
 
 FRAME = Frame(160, 120, 128)
@@ -190,7 +190,7 @@ FRAME = Frame(160, 120, 128)
 def asked_of(evaluation: Evaluation, masks) -> tuple[Knowing, dict]:
     (sample,) = [one for one in dataset.load(evaluation).samples if one.name == "cat.png"]
     predictor = Knowing(FRAME, masks)
-    return predictor, answer(predictor, sample, evaluation)
+    return predictor, prediction(predictor, sample, evaluation)
 
 
 def around(prompt) -> np.ndarray:
@@ -209,7 +209,7 @@ def test_a_perfect_predictor_scores_one(images, truth):
         assert scores[kind].ious == [1, 1]
         assert scores[kind].boundary_ious == [1, 1]
     assert scores["clicks"].click_ious == [[1] * 4] * 2
-    assert len(predictor.asked) == 4  # a perfect mask is not clicked again, and the point is the first click
+    assert len(predictor.settings) == 4  # a perfect mask is not clicked again, and the point is the first click
 
 
 def test_clicks_mend_what_is_wrong(images, truth):
@@ -227,9 +227,9 @@ def test_clicks_mend_what_is_wrong(images, truth):
     for row in scores["clicks"].click_ious:
         assert all(before < after or after == 1 for before, after in pairwise(row))
         assert row[-1] > 0.85
-    counts = [len(prompt.points) for prompt, _ in predictor.asked]
+    counts = [len(prompt.points) for prompt, _ in predictor.settings]
     assert max(counts) == 6
-    for prompt, multimask in predictor.asked:
+    for prompt, multimask in predictor.settings:
         assert multimask is (len(prompt.points) == 1)  # best of three for the lone point, mask 0 from then on
         assert (prompt.mask is not None) is (len(prompt.points) > 1)
 
@@ -247,12 +247,12 @@ def test_protocols(images, truth, protocol, box, point, clicks, with_mask, x1):
     evaluation = Evaluation("coco", truth, images, clicks=2, protocol=protocol)
     predictor, scores = asked_of(evaluation, lambda prompt: around(prompt) & (np.arange(160) < 120))
     found = {}
-    for prompt, multimask in predictor.asked:
+    for prompt, multimask in predictor.settings:
         kind = "box" if prompt.box else ("point" if len(prompt.points) == 1 else "clicks")
         found.setdefault(kind, set()).add(multimask)
         assert (prompt.mask is not None) is (with_mask and kind == "clicks")
     assert found == {"box": {box}, "point": {point}, "clicks": {clicks}}
-    assert predictor.asked[0][0].box[2] == x1
+    assert predictor.settings[0][0].box[2] == x1
     if protocol != "edgesam":  # whose resampled ground truth is a little wider
         assert scores["box"].ious[0] == 1
     else:
@@ -268,7 +268,7 @@ def test_answers_that_are_not_finite_are_counted(images, truth):
             ]
 
     sample = dataset.load(Evaluation("coco", truth, images)).samples[0]
-    scores = answer(Broken(FRAME, around), sample, Evaluation("coco", truth, images, clicks=2))
+    scores = prediction(Broken(FRAME, around), sample, Evaluation("coco", truth, images, clicks=2))
     assert (scores["box"].not_finite, scores["point"].not_finite) == (1, 1)
 
 
@@ -309,10 +309,10 @@ def test_a_killed_run_goes_on_where_it_was(evaluate, start_lightsam, images, tru
     done_before = {line["image"] for line in lines_of_whole(journal)}
     assert 1 <= len(done_before) < 3
 
-    asked = []
-    monkeypatch.setattr(run, "answer", lambda *arguments: asked.append(arguments[1].name) or answer(*arguments))
+    settings = []
+    monkeypatch.setattr(run, "answer", lambda *arguments: settings.append(arguments[1].name) or prediction(*arguments))
     assert evaluate(tiny.NAME, "--weights", "seeded").status == 0
-    assert set(asked) == {"astronaut.png", "cat.png", "coffee.png"} - done_before
+    assert set(settings) == {"astronaut.png", "cat.png", "coffee.png"} - done_before
     record = storage.read(output)
     assert record.data == whole.data
     for one, other in zip(record.results, whole.results, strict=True):
@@ -337,7 +337,7 @@ def interrupted(evaluate, tmp_path, monkeypatch) -> Path:
         if calls:
             raise KeyboardInterrupt
         calls.append(1)
-        return answer(*arguments)
+        return prediction(*arguments)
 
     with monkeypatch.context() as context:
         context.setattr(run, "answer", once)
@@ -453,7 +453,7 @@ def test_an_image_that_breaks_halfway(evaluate, lightsam, truth, tmp_path):
     common = ("--weights", "seeded", "--prompts", "box", "--output", tmp_path / "o.json")
     done = lightsam("evaluate", tiny.NAME, "--coco", truth, "--images", folder, *common)
     assert done.status == 2
-    assert "coffee.png cannot be read as a picture" in done.stderr
+    assert "coffee.png cannot be read as an image" in done.stderr
     assert not (tmp_path / "o.json").exists()
     assert len(lines_of(path_of(tmp_path / "o.json"))) == 3
 
@@ -522,10 +522,10 @@ def test_static_decoders_are_asked_one_by_one_and_dynamic_ones_together(images, 
     sizes = []
     decode = predictor._decoder
     predictor._decoder = lambda inputs: sizes.append(len(inputs["point_labels"])) or decode(inputs)
-    together = answer(predictor, sample, Evaluation("coco", truth, images))
+    together = prediction(predictor, sample, Evaluation("coco", truth, images))
     assert sizes == [2, 2]
     sizes.clear()
-    monkeypatch.setattr(answers, "PROMPTS_A_CALL", 1)
-    apart = answer(predictor, sample, Evaluation("coco", truth, images))
+    monkeypatch.setattr(predictions, "PROMPTS_A_CALL", 1)
+    apart = prediction(predictor, sample, Evaluation("coco", truth, images))
     assert sizes == [1, 1, 1, 1]
     assert apart["box"].ious == pytest.approx(together["box"].ious, abs=0.01)

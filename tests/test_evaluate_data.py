@@ -204,7 +204,7 @@ def test_empty_objects_can_be_left_out(images, tmp_path):
         (lambda f: Image.new("L", (9, 9), 1).save(f / "coffee_1.png"), "differ in size"),
         (lambda f: Image.new("RGB", (9, 9), "red").save(f / "cat.png"), "has the mode RGB"),
         (lambda f: Image.new("L", (9, 9), 1).save(f / "cat_0.png"), "are both masks of"),
-        (lambda f: (f / "cat.png").write_text("no picture"), "cannot be read"),
+        (lambda f: (f / "cat.png").write_text("no image"), "cannot be read"),
     ],
 )
 def test_broken_masks(images, tmp_path, change, message):

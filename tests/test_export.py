@@ -13,11 +13,12 @@ import torch
 from lightsam.errors import ArtifactExistsError, ContractError, ExportError, FormatUnavailableError, UsageError
 from lightsam.files import WriteError
 from lightsam.stages import STAGE_NAMES
-from lightsam_exporters import artifacts, coreml
-from lightsam_exporters.base import ExportOptions
-from lightsam_exporters.gates import GATES
+from lightsam_exporters import artifacts
+from lightsam_exporters.formats import coreml
+from lightsam_exporters.formats.base import ExportOptions
 from lightsam_exporters.loading import find_export, load_pair, load_predictor
 from lightsam_exporters.manifest import read
+from lightsam_exporters.parity.gates import GATES
 from lightsam_exporters.pipeline import ExportRequest, RejectedError, export
 
 

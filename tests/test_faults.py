@@ -13,14 +13,14 @@ from lightsam import load_model, split
 from lightsam.errors import ContractError
 from lightsam.models import MODELS
 from lightsam.transforms import PADDING_COLOUR
-from lightsam_exporters import find_format
-from lightsam_exporters.base import ExportOptions, LoadedStage, Provenance, check_pair
-from lightsam_exporters.bisect import Step, bisect
-from lightsam_exporters.gates import GATES
+from lightsam_exporters.formats import find_format
+from lightsam_exporters.formats.base import ExportOptions, LoadedStage, Provenance, check_pair
 from lightsam_exporters.loading import Export
-from lightsam_exporters.parity import judge
-from lightsam_exporters.reference import Reference
-from lightsam_exporters.suite import load_suite
+from lightsam_exporters.parity.bisect import Step, bisect
+from lightsam_exporters.parity.gates import GATES
+from lightsam_exporters.parity.judge import judge
+from lightsam_exporters.parity.reference import Reference
+from lightsam_exporters.parity.suite import load_suite
 
 OPTIONS = ExportOptions("float32")
 
@@ -31,8 +31,8 @@ def reference(tiny_model):
 
 
 @pytest.fixture(scope="module")
-def trial(reference):
-    return reference.trials(load_suite("quick"), OPTIONS)[0]
+def reference_image(reference):
+    return reference.reference_images(load_suite("quick"), OPTIONS)[0]
 
 
 @pytest.fixture(scope="module")
@@ -58,44 +58,44 @@ def faulty(tmp_path, provenance, tiny_model):
     return make
 
 
-def failures_of(trial, loaded: LoadedStage, precision="float32") -> list[str]:
+def failures_of(reference_image, loaded: LoadedStage, precision="float32") -> list[str]:
     stages = (loaded, None) if loaded.stage == "encoder" else (None, loaded)
-    return judge([trial], "quick 1", *stages, GATES["coreml", precision]).failures
+    return judge([reference_image], "quick 1", *stages, GATES["coreml", precision]).failures
 
 
-def culprit_of(entry, reference, trial, threshold=100) -> tuple[Step | None, Step]:
-    (found,) = bisect(entry, reference, trial, threshold)
+def culprit_of(entry, reference, reference_image, threshold=100) -> tuple[Step | None, Step]:
+    (found,) = bisect(entry, reference, reference_image, threshold)
     assert found.culprit is not None
     return found.before, found.steps[found.culprit]
 
 
 @pytest.mark.parametrize("format_name", ["coreml", "onnx"])
-def test_a_scaled_weight(faulty, reference, trial, format_name):
+def test_a_scaled_weight(faulty, reference, reference_image, format_name):
     entry = faulty("encoder", faults.scaled_weight, format_name)
-    assert any("PSNR" in line for line in failures_of(trial, entry.load("encoder")))
-    before, culprit = culprit_of(entry, reference, trial)
+    assert any("PSNR" in line for line in failures_of(reference_image, entry.load("encoder")))
+    before, culprit = culprit_of(entry, reference, reference_image)
     assert culprit.module == faults.SCALED
     assert culprit.op_type in ("linear", "MatMul", "Gemm", "Add")
     assert before is not None
     assert before.psnr_db > 110 > 60 > culprit.psnr_db
 
 
-def test_swapped_mean_channels(faulty, reference, trial):
+def test_swapped_mean_channels(faulty, reference, reference_image):
     entry = faulty("encoder", faults.swapped_mean_channels)
-    assert failures_of(trial, entry.load("encoder"))
-    _, culprit = culprit_of(entry, reference, trial)
+    assert failures_of(reference_image, entry.load("encoder"))
+    _, culprit = culprit_of(entry, reference, reference_image)
     assert culprit.module == ""  # the stage's own arithmetic: normalisation
     assert culprit.op_type == "sub"
 
 
-def test_bgr_for_rgb(faulty, reference, trial):
+def test_bgr_for_rgb(faulty, reference, reference_image):
     entry = faulty("encoder", faults.bgr_for_rgb)
-    assert failures_of(trial, entry.load("encoder"))
-    _, culprit = culprit_of(entry, reference, trial)
+    assert failures_of(reference_image, entry.load("encoder"))
+    _, culprit = culprit_of(entry, reference, reference_image)
     assert culprit.module.startswith("image_encoder.patch_embed.seq.0")
 
 
-def test_padding_with_black(exports_of, trial):
+def test_padding_with_black(exports_of, reference_image):
     encoder = exports_of("coreml", "float32").load("encoder")
     colour = np.array(PADDING_COLOUR, np.float32)[None, :, None, None]
 
@@ -103,37 +103,37 @@ def test_padding_with_black(exports_of, trial):
         image = inputs["image"]
         return encoder.run({"image": np.where((image == colour).all(1, keepdims=True), 0, image)})
 
-    assert not failures_of(trial, encoder)
-    assert failures_of(trial, replace(encoder, run=padded_with_black))
+    assert not failures_of(reference_image, encoder)
+    assert failures_of(reference_image, replace(encoder, run=padded_with_black))
 
 
-def test_a_shift_of_half_a_pixel(faulty, reference, trial):
+def test_a_shift_of_half_a_pixel(faulty, reference, reference_image):
     entry = faulty("decoder", faults.half_a_pixel_off)
-    assert failures_of(trial, entry.load("decoder"))
-    _, culprit = culprit_of(entry, reference, trial, threshold=90)
+    assert failures_of(reference_image, entry.load("decoder"))
+    _, culprit = culprit_of(entry, reference, reference_image, threshold=90)
     assert culprit.op_type in ("add", "sub", "mul", "linear", "matmul")
 
 
-def test_empty_slots_that_are_attended_to(faulty, reference, trial):
+def test_empty_slots_that_are_attended_to(faulty, reference, reference_image):
     entry = faulty("decoder", faults.attended_empty_slots)
-    assert failures_of(trial, entry.load("decoder"))
-    _, culprit = culprit_of(entry, reference, trial)
+    assert failures_of(reference_image, entry.load("decoder"))
+    _, culprit = culprit_of(entry, reference, reference_image)
     assert culprit.module == "mask_decoder.transformer.layers.0.self_attn"  # the first that has tokens to attend to
 
 
-def test_gelu_by_tanh(faulty, reference, trial):
+def test_gelu_by_tanh(faulty, reference, reference_image):
     # In ONNX: coremltools 9.0 converts both to the exact GELU, so there is no fault in its file.
     entry = faulty("encoder", faults.gelu_by_tanh, "onnx")
-    assert failures_of(trial, entry.load("encoder"))
-    _, culprit = culprit_of(entry, reference, trial)
+    assert failures_of(reference_image, entry.load("encoder"))
+    _, culprit = culprit_of(entry, reference, reference_image)
     assert culprit.op_type == "Gelu"
     assert culprit.module == "image_encoder.patch_embed.seq.1"
 
 
-def test_transposed_points(faulty, reference, trial):
+def test_transposed_points(faulty, reference, reference_image):
     entry = faulty("decoder", faults.transposed_points)
-    assert failures_of(trial, entry.load("decoder"))
-    before, culprit = culprit_of(entry, reference, trial, threshold=90)
+    assert failures_of(reference_image, entry.load("decoder"))
+    before, culprit = culprit_of(entry, reference, reference_image, threshold=90)
     assert before is None or before.psnr_db > 90
     assert "mask_decoder" not in culprit.module
 
@@ -147,19 +147,19 @@ def test_a_wrong_pair(exports_of, tiny_model):
 
 
 @pytest.mark.parametrize("format_name", ["coreml", "onnx"])
-def test_nan(faulty, reference, trial, format_name):
+def test_nan(faulty, reference, reference_image, format_name):
     """An overflow in float16, as from a customer's weights; the place is where it begins, not where it is seen."""
 
     entry = faulty("encoder", faults.overflow_in_float16, format_name, "float16")
-    assert any("NaN or infinite" in line for line in failures_of(trial, entry.load("encoder"), "float16"))
-    _, culprit = culprit_of(entry, reference, trial, threshold=40)
+    assert any("NaN or infinite" in line for line in failures_of(reference_image, entry.load("encoder"), "float16"))
+    _, culprit = culprit_of(entry, reference, reference_image, threshold=40)
     assert culprit.module == faults.OVERFLOWING
     assert not culprit.psnr_db > 0
 
 
-def test_a_true_file_has_no_culprit(exports_of, reference, trial):
+def test_a_true_file_has_no_culprit(exports_of, reference, reference_image):
     for format_name in ("coreml", "onnx"):
-        for found in bisect(exports_of(format_name, "float32"), reference, trial, 100):
+        for found in bisect(exports_of(format_name, "float32"), reference, reference_image, 100):
             assert found.culprit is None
             assert len(found.steps) > 100
 

@@ -1,18 +1,18 @@
-"""What float16 cannot hold is found on real pictures, and only that stays in float32."""
+"""What float16 cannot hold is found on real images, and only that stays in float32."""
 
 import pytest
 import tiny
 import torch
 
-from lightsam_exporters.base import ExportOptions
-from lightsam_exporters.float16 import LARGEST, _reason, scan
+from lightsam_exporters.formats.base import ExportOptions
+from lightsam_exporters.formats.mil.evaluator import dtype_name
+from lightsam_exporters.formats.mil.program import read_program
+from lightsam_exporters.formats.mil.risks import LARGEST, _reason, scan
 from lightsam_exporters.loading import find_export
 from lightsam_exporters.manifest import read
-from lightsam_exporters.mil.evaluator import dtype_name
-from lightsam_exporters.mil.program import read_program
+from lightsam_exporters.parity.reference_image import ReferenceImage
+from lightsam_exporters.parity.suite import load_suite
 from lightsam_exporters.pipeline import ExportRequest, RejectedError, export
-from lightsam_exporters.suite import load_suite
-from lightsam_exporters.trial import Trial
 
 MLP = "image_encoder.layers.1.blocks.0.mlp"
 
@@ -69,9 +69,9 @@ def test_a_network_that_fits_stays_whole(tmp_path):
 
 
 def test_every_operation_is_looked_at(exports_of, tiny_stages):
-    trial = Trial(tiny_stages, load_suite("quick").pictures[0])
+    reference_image = ReferenceImage(tiny_stages, load_suite("quick").images[0])
     path = exports_of("coreml", "float32").path("decoder")
-    found = scan(path, trial.stage_inputs("decoder", 8))
+    found = scan(path, reference_image.stage_inputs("decoder", 8))
     computing = [op for op in read_program(path).function.operations if op.op_type != "const"]
     assert 0.9 * len(computing) < found.operations <= len(computing)
     # the mask over empty slots is meant to be large, and stays in range

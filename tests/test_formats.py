@@ -14,11 +14,11 @@ from lightsam import Predictor, Prompt, load_model
 from lightsam.errors import ContractError, UsageError
 from lightsam.models import MODELS
 from lightsam.stages import STAGE_NAMES
-from lightsam_exporters import FORMATS, coreml, default_precision, find_format, onnx
-from lightsam_exporters.base import ExportOptions, check_pair
+from lightsam_exporters.formats import FORMATS, coreml, default_precision, find_format, onnx
+from lightsam_exporters.formats.base import ExportOptions, check_pair
+from lightsam_exporters.formats.mil.program import read_program
 from lightsam_exporters.loading import load_predictor
 from lightsam_exporters.manifest import read
-from lightsam_exporters.mil.program import read_program
 from lightsam_exporters.pipeline import ExportRequest, export_each
 
 MATRIX = [(name, precision) for name in FORMATS for precision in find_format(name).PRECISIONS]
@@ -47,11 +47,11 @@ def test_core_ml_has_no_tensor_above_rank_five(matrix_of, card):
     assert max(len(output.shape) for op in function.operations for output in op.outputs) <= 5
 
 
-PICTURES = {"coffee": data.coffee, "chelsea": data.chelsea, "astronaut": data.astronaut}
+IMAGES = {"coffee": data.coffee, "chelsea": data.chelsea, "astronaut": data.astronaut}
 
 
-def prompts_about(picture) -> list[Prompt]:
-    width, height = picture.size
+def prompts_about(image) -> list[Prompt]:
+    width, height = image.size
     middle, corner = (width / 2, height / 2), (width / 5, height / 4)
     box = (width / 4, height / 4, 3 * width / 4, 3 * height / 4)
     return [
@@ -67,14 +67,14 @@ def reference_at(image_size: int) -> Predictor:
     return Predictor.from_model(load_model(tiny.NAME, weights="seeded", image_size=image_size))
 
 
-def differing_pixels(reference: Predictor, files: Predictor, picture: Image.Image) -> tuple[int, int]:
-    """How many mask pixels the files answer otherwise, and of how many: all masks, at the picture's own size.
+def differing_pixels(reference: Predictor, files: Predictor, image: Image.Image) -> tuple[int, int]:
+    """How many mask pixels the files answer otherwise, and of how many: all masks, at the image's own size.
 
     A pixel may differ only where PyTorch's own logit is zero to float32's rounding.
     """
-    encodings = reference.encode(picture), files.encode(picture)
+    encodings = reference.encode(image), files.encode(image)
     compared = differing = 0
-    for prompt in prompts_about(picture):
+    for prompt in prompts_about(image):
         for multimask in (False, True):
             expected = reference.predict(encodings[0], prompt, multimask=multimask)
             found = files.predict(encodings[1], prompt, multimask=multimask)
@@ -87,12 +87,12 @@ def differing_pixels(reference: Predictor, files: Predictor, picture: Image.Imag
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
-@pytest.mark.parametrize("name", PICTURES)
+@pytest.mark.parametrize("name", IMAGES)
 def test_masks_are_pytorchs_to_the_pixel(exports_of, name, format_name):
     """The same photograph and prompts at float32, through every format."""
     entry = exports_of(format_name, "float32")
     files = load_predictor(entry.folder, format_name=format_name, precision="float32")
-    differing, compared = differing_pixels(reference_at(files.image_size), files, Image.fromarray(PICTURES[name]()))
+    differing, compared = differing_pixels(reference_at(files.image_size), files, Image.fromarray(IMAGES[name]()))
     assert compared > 2e6
     assert differing <= FLIPPED_SHARE * compared
 
@@ -105,10 +105,10 @@ def test_the_readmes_ten_million_pixels(tmp_path):
     requests = [ExportRequest("mobile_sam", name, options, tmp_path, weights="seeded") for name in formats]
     folder = export_each(requests)[0].folder
     reference = Predictor.from_model(load_model("mobile_sam", weights="seeded"))
-    pictures = [Image.fromarray(picture()) for picture in PICTURES.values()]
+    images = [Image.fromarray(image()) for image in IMAGES.values()]
     for name in formats:
         files = load_predictor(folder, format_name=name, precision="float32")
-        counts = [differing_pixels(reference, files, picture) for picture in pictures]
+        counts = [differing_pixels(reference, files, image) for image in images]
         differing, compared = map(sum, zip(*counts, strict=True))
         assert compared > 10e6
         assert differing <= FLIPPED_SHARE * compared, name
@@ -165,7 +165,7 @@ def test_stages_of_two_formats_pair_when_their_weights_are_the_same(exports_of, 
 
 
 def load_decoder(path):
-    from lightsam_exporters.base import RunOptions
+    from lightsam_exporters.formats.base import RunOptions
 
     return coreml.load(path, "decoder", RunOptions())
 
@@ -192,7 +192,7 @@ def test_several_formats_in_one_run(lightsam, tmp_path, quick):
 
 
 def test_the_weights_are_loaded_once(tmp_path, monkeypatch):
-    from lightsam_exporters import reference
+    from lightsam_exporters.parity.judge import reference
 
     loaded = []
     monkeypatch.setattr(reference, "load_model", lambda *a, **k: loaded.append(a) or load_model(*a, **k))

@@ -9,8 +9,8 @@ import pytest
 
 from lightsam.stages import STAGE_NAMES
 from lightsam_exporters.artifacts import size_bytes
-from lightsam_exporters.base import ExportOptions
-from lightsam_exporters.mil.program import read_program
+from lightsam_exporters.formats.base import ExportOptions
+from lightsam_exporters.formats.mil.program import read_program
 from lightsam_exporters.pipeline import ExportRequest, export
 
 pytestmark = pytest.mark.slow

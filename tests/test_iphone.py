@@ -10,11 +10,11 @@ from coremltools.models.ml_program.experimental import compute_plan_utils, perf_
 from test_residency import Plan
 
 from lightsam.errors import ContractError, UsageError
-from lightsam_benchmarks import iphone, worker
-from lightsam_benchmarks.plan import Asked, export_tasks, photograph
-from lightsam_benchmarks.record import CALL, OK
-from lightsam_benchmarks.timing import Method
-from lightsam_exporters import coreml
+from lightsam_benchmarks.latency import iphone, worker
+from lightsam_benchmarks.latency.plan import Selection, export_tasks, photograph
+from lightsam_benchmarks.latency.record import CALL, OK
+from lightsam_benchmarks.latency.timing import Method
+from lightsam_exporters.formats import coreml
 
 METHOD = Method(warmup=2, min_count=3, threads=1)
 
@@ -40,9 +40,9 @@ def phone(monkeypatch):
 
 
 def job_of(exports_of, scope, unit):
-    asked = Asked(formats=("coreml",), units=(unit,), scopes=(scope,))
-    with photograph() as picture:
-        (task,) = export_tasks(exports_of("coreml", "float16"), asked, METHOD, picture)
+    asked = Selection(formats=("coreml",), units=(unit,), scopes=(scope,))
+    with photograph() as image:
+        (task,) = export_tasks(exports_of("coreml", "float16"), asked, METHOD, image)
         return task.job
 
 
@@ -95,9 +95,9 @@ def test_a_phone_that_fails_is_a_result(exports_of, phone):
 
 
 def test_both_stages_together_are_left_to_an_app(exports_of):
-    asked = Asked(formats=("coreml",), units=("IPHONE_ALL",))
-    with photograph() as picture:
-        tasks = export_tasks(exports_of("coreml", "float16"), asked, METHOD, picture)
+    asked = Selection(formats=("coreml",), units=("IPHONE_ALL",))
+    with photograph() as image:
+        tasks = export_tasks(exports_of("coreml", "float16"), asked, METHOD, image)
     assert [task.job.scope for task in tasks] == ["encoder", "decoder"]
 
 

@@ -1,65 +1,90 @@
-"""Imports go one way, and what is heavy is imported where it is used."""
+"""Imports go one way and in no circle, and what is heavy is imported where it is used."""
 
 import ast
+from graphlib import CycleError, TopologicalSorter
 from pathlib import Path
 
 import pytest
 
-from lightsam_exporters import FORMATS
+from lightsam_exporters.formats import FORMATS
 
 ROOT = Path(__file__).parent.parent
-FOLDERS = {"lightsam": "lightsam", "exporters": "lightsam_exporters", "benchmarks": "lightsam_benchmarks"}
-ALLOWED = {
-    "lightsam": {"lightsam"},
-    "exporters": {"lightsam", "lightsam_exporters"},
-    "benchmarks": {"lightsam", "lightsam_exporters", "lightsam_benchmarks"},
-}
+INSTALLED = {"lightsam": "lightsam", "exporters": "lightsam_exporters", "benchmarks": "lightsam_benchmarks"}
+ROOMS = ("lightsam", "lightsam_exporters", "lightsam_benchmarks", "lightsam.cli")
+"""Each may import itself and those before it."""
 CONVERTERS = {"coremltools", "onnx", "onnxruntime", "onnxscript", "litert_torch", "ai_edge_litert", "coreai_torch"}
 
 
-def imports(path: Path, *, top_level: bool) -> set[str]:
-    """First components of what a module imports; with ``top_level``, on import of the module itself."""
-    tree = ast.parse(path.read_text())
-    nodes = list(ast.walk(tree))
-    if top_level:
-        nodes = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
+def module_of(path: Path) -> str:
+    """Its name where it is installed."""
+    folder, *inside = path.relative_to(ROOT).with_suffix("").parts
+    return ".".join((INSTALLED[folder], *inside)).removesuffix(".__init__")
+
+
+MODULES = {module_of(path): path for folder in INSTALLED for path in sorted((ROOT / folder).rglob("*.py"))}
+
+
+def imports(name: str, *, top_level: bool = False) -> set[str]:
+    """What a module imports, by full names: anywhere in it, or with ``top_level`` when it is imported itself."""
+    path = MODULES[name]
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    package = name.split(".") if path.name == "__init__.py" else name.split(".")[:-1]
     found = set()
-    for node in nodes:
+    for node in tree.body if top_level else ast.walk(tree):
         if isinstance(node, ast.Import):
-            found |= {alias.name.split(".")[0] for alias in node.names}
-        elif isinstance(node, ast.ImportFrom) and not node.level:
-            found.add(str(node.module).split(".")[0])
-    return found
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            above = package[: len(package) + 1 - node.level] if node.level else []
+            source = ".".join((*above, *filter(None, (node.module,))))
+            for alias in node.names:
+                module = f"{source}.{alias.name}"
+                found.add(module if module in MODULES else source)
+    return found - {name}
 
 
-MODULES = [(folder, path) for folder in FOLDERS for path in sorted((ROOT / folder).rglob("*.py"))]
+def room_of(name: str) -> str | None:
+    """The innermost of our rooms that a module lies in; None for other people's."""
+    return next((room for room in reversed(ROOMS) if f"{name}.".startswith(f"{room}.")), None)
 
 
 def test_modules_are_found():
-    assert len(MODULES) > 30
+    assert len(MODULES) > 100
+    assert {room_of(name) for name in MODULES} == set(ROOMS)
 
 
-@pytest.mark.parametrize(("folder", "path"), MODULES, ids=[str(path.relative_to(ROOT)) for _, path in MODULES])
-def test_imports_go_one_way(folder, path):
-    mine = imports(path, top_level=path.name.startswith("cli") or path.name == "terminal.py")
-    assert mine & set(FOLDERS.values()) <= ALLOWED[folder]
-    assert not {"exporters", "benchmarks"} & imports(path, top_level=False)  # never by the folder's name
+@pytest.mark.parametrize("name", MODULES)
+def test_imports_go_one_way(name):
+    allowed = ROOMS[: ROOMS.index(str(room_of(name))) + 1]
+    rooms = {room_of(found) for found in imports(name)} - {None}
+    assert rooms <= set(allowed)
 
 
-@pytest.mark.parametrize(("folder", "path"), MODULES, ids=[str(path.relative_to(ROOT)) for _, path in MODULES])
-def test_converters_are_imported_where_they_are_used(folder, path):
-    assert not imports(path, top_level=True) & CONVERTERS
+@pytest.mark.parametrize("name", MODULES)
+def test_nobody_imports_a_package_by_its_folders_name(name):
+    assert not {found.split(".")[0] for found in imports(name)} & (set(INSTALLED) - set(INSTALLED.values()))
+
+
+def test_there_is_no_circle():
+    """None at all: imports inside functions and for type checkers count, too."""
+    graph = {name: imports(name) & set(MODULES) for name in MODULES}
+    try:
+        tuple(TopologicalSorter(graph).static_order())
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_converters_are_imported_where_they_are_used(name):
+    assert not {found.split(".")[0] for found in imports(name, top_level=True)} & CONVERTERS
 
 
 def test_lightsam_knows_no_format():
     """But for weights that others exported to ONNX: reading these is the one thing that it needs a format for."""
-    reader = ROOT / "lightsam" / "weights" / "onnx_import"
-    assert reader.is_dir()
-    for folder, path in MODULES:
-        if folder == "lightsam" and not path.is_relative_to(reader):
-            assert not imports(path, top_level=False) & CONVERTERS, path
+    knowing = {name for name in MODULES if name.split(".")[0] == "lightsam" and imports(name) & CONVERTERS}
+    assert knowing
+    assert all(name.startswith("lightsam.weights.onnx_import.") for name in knowing), knowing
 
 
 def test_every_format_is_a_module():
     for name in FORMATS:
-        assert (ROOT / "exporters" / f"{name}.py").is_file()
+        assert (ROOT / "exporters" / "formats" / f"{name}.py").is_file()

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 
 from lightsam.metrics import stability_score
-from lightsam.predictor import answering_masks, shown_mask
+from lightsam.predictor import masks_for_prompt, shown_mask
 from lightsam.prompts import Prompt
 from lightsam.transforms import Frame
-from lightsam_exporters.masks import DECIDED, compare_masks
+from lightsam_exporters.parity.masks import DECIDED, compare_masks
 
 FRAME = Frame(64, 48, 64)
 ROUNDING = 2**-8
@@ -28,20 +28,20 @@ MASK = np.zeros((16, 16), np.float32)
 )
 def test_a_lone_point_is_shown_the_best_of_three_and_all_else_the_single_mask(prompt, shown):
     assert shown_mask(prompt, PREDICTIONS) == shown
-    assert answering_masks(prompt) == (slice(1, None) if shown else slice(0, 1))
+    assert masks_for_prompt(prompt) == (slice(1, None) if shown else slice(0, 1))
 
 
 def test_what_is_judged_is_what_the_predictor_gives(tiny_predictor, tiny_stages, coffee):
-    from lightsam_exporters.suite import load_suite
-    from lightsam_exporters.trial import Trial
+    from lightsam_exporters.parity.reference_image import ReferenceImage
+    from lightsam_exporters.parity.suite import load_suite
 
-    trial = Trial(tiny_stages, load_suite("quick").pictures[0])
-    encoding = tiny_predictor.encode(trial.picture)
-    for case in trial.cases[:4]:
-        answer = tiny_predictor.predict(encoding, case.prompts[0])
-        (expected,), ((shown,),) = trial.expected(case), trial.shown(case)
+    reference_image = ReferenceImage(tiny_stages, load_suite("quick").images[0])
+    encoding = tiny_predictor.encode(reference_image.image)
+    for case in reference_image.cases[:4]:
+        prediction = tiny_predictor.predict(encoding, case.prompts[0])
+        (expected,), ((shown,),) = reference_image.expected(case), reference_image.shown(case)
         np.testing.assert_allclose(
-            answer.low_res_masks[answer.best], expected["low_res_masks"][0, shown], rtol=1e-4, atol=1e-4
+            prediction.low_res_masks[prediction.best], expected["low_res_masks"][0, shown], rtol=1e-4, atol=1e-4
         )
 
 

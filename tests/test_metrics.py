@@ -88,7 +88,7 @@ def test_boundary_iou_of_a_known_pair():
     assert metrics.boundary_iou(a, b) == pytest.approx(18 / (36 + 36 - 18))
 
 
-def test_the_edge_of_the_picture_is_an_outline():
+def test_the_edge_of_the_image_is_an_outline():
     assert metrics.boundary_iou(np.ones((50, 50)), np.ones((50, 50))) == 1
     band = metrics.outline_band(np.ones((50, 50), bool), 3)
     assert band.sum() == 50 * 50 - 44 * 44

@@ -6,8 +6,8 @@ import pytest
 from coremltools.converters.mil import Builder as mb
 
 from lightsam.errors import ContractError
-from lightsam_exporters.mil import Evaluator, EvaluatorError, UnknownOpError
-from lightsam_exporters.mil.program import read_program
+from lightsam_exporters.formats.mil import Evaluator, EvaluatorError, UnknownOpError
+from lightsam_exporters.formats.mil.program import read_program
 
 
 def save(tmp_path, build, shape=(1, 4), precision=ct.precision.FLOAT16, **convert):

@@ -8,7 +8,7 @@ from coremltools.converters.mil.mil import Function
 from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
 from torch.nn import functional as F
 
-from lightsam_exporters.mil.registry import OPERATIONS, UnsupportedConfigurationError
+from lightsam_exporters.formats.mil.registry import OPERATIONS, UnsupportedConfigurationError
 
 RNG = np.random.default_rng(0)
 

@@ -14,9 +14,10 @@ from lightsam import Prompt, split
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.metrics import psnr_db
 from lightsam.models import MODELS
-from lightsam_exporters import artifacts, find_format
-from lightsam_exporters import onnx as onnx_format
-from lightsam_exporters.base import ExportOptions, Provenance, RunOptions
+from lightsam_exporters import artifacts
+from lightsam_exporters.formats import find_format
+from lightsam_exporters.formats import onnx as onnx_format
+from lightsam_exporters.formats.base import ExportOptions, Provenance, RunOptions
 from lightsam_exporters.loading import load_predictor
 from lightsam_exporters.manifest import read
 from lightsam_exporters.pipeline import ExportRequest, export
@@ -65,8 +66,8 @@ def test_any_number_of_prompts_and_points_in_one_call(decoder, tiny_model, promp
         assert psnr_db(expected, together[name]) > 100
     for index in {0, prompts - 1}:
         alone = decoder({n: a if n == "image_embeddings" else a[index : index + 1] for n, a in inputs.items()})
-        for name, answer in alone.items():
-            assert_close(answer[0], together[name][index], name)
+        for name, prediction in alone.items():
+            assert_close(prediction[0], together[name][index], name)
 
 
 def test_a_mask_alone_is_a_prompt(exports_of, tiny_predictor, coffee):
@@ -96,7 +97,7 @@ def test_metadata_tells_what_the_file_is(exports_of, provenance):
             model = onnx.load(entry.path(stage))
             onnx.checker.check_model(model, full_check=True)
             assert "UNTRAINED" in model.doc_string
-            assert "CC0-1.0 (https://example.org/licence)" in model.doc_string
+            assert "CC0-1.0 (https://example.org/license)" in model.doc_string
             facts = {item.key: item.value for item in model.metadata_props}
             assert (facts["stage"], facts["precision"]) == (stage, precision)
             assert (facts["trained"], facts["point_slots"]) == ("false", "dynamic")
@@ -189,8 +190,8 @@ def test_a_program_written_for_sams_published_decoder_runs_as_it_is(with_masks, 
 @pytest.mark.parametrize("size", [(1, 1), (40, 30), (333, 1000), (2000, 7)])
 def test_full_size_masks_are_those_of_the_predictor(with_masks, tiny_predictor, coffee, size):
     folder, _ = with_masks
-    picture = coffee.resize(size)
-    encoding = tiny_predictor.encode(picture)
+    image = coffee.resize(size)
+    encoding = tiny_predictor.encode(image)
     decoder = onnx_format.load(folder / "onnx-float32" / "decoder.onnx", "decoder", RunOptions())
     prompt = Prompt(box=(0, 0, *size))
     given = {"image_embeddings": encoding.image_embeddings, **encode(prompt, encoding)}

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from test_layering import FOLDERS
 
-from lightsam_exporters import FORMATS, find_format
+from lightsam_exporters.formats import FORMATS, find_format
 
 ROOT = Path(__file__).parent.parent
 OTHER_EXTRAS = ("plots", "cluster", "evaluate")

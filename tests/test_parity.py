@@ -11,23 +11,23 @@ import torch
 
 from lightsam.errors import UsageError
 from lightsam.stages import Stage
-from lightsam_exporters.gates import GATES
 from lightsam_exporters.loading import find_export
 from lightsam_exporters.manifest import read
-from lightsam_exporters.parity import judge as judge_trials
-from lightsam_exporters.suite import load_suite
-from lightsam_exporters.trial import Trial
+from lightsam_exporters.parity.gates import GATES
+from lightsam_exporters.parity.judge import judge as judge_trials
+from lightsam_exporters.parity.reference_image import ReferenceImage
+from lightsam_exporters.parity.suite import load_suite
 
 GATE = GATES["coreml", "float32"]
 
 
-def judge(trial, encoder, decoder, gate, other_failures=()):
-    return judge_trials([trial], "quick 1", encoder, decoder, gate, other_failures)
+def judge(reference_image, encoder, decoder, gate, other_failures=()):
+    return judge_trials([reference_image], "quick 1", encoder, decoder, gate, other_failures)
 
 
 @pytest.fixture(scope="module")
-def trial(tiny_stages):
-    return Trial(tiny_stages, load_suite("quick").pictures[0])
+def reference_image(tiny_stages):
+    return ReferenceImage(tiny_stages, load_suite("quick").images[0])
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +41,8 @@ def with_run(loaded, change):
     return replace(loaded, run=lambda inputs: change(loaded.run(inputs)))
 
 
-def test_good_files_pass(trial, pair):
-    report = judge(trial, *pair, GATE)
+def test_good_files_pass(reference_image, pair):
+    report = judge(reference_image, *pair, GATE)
     assert report.passed
     assert {m.scope for m in report.measurements} == {"encoder", "decoder", "chain"}
     assert {m.prompt for m in report.measurements} == {"", "point", "points", "box", "box_and_point", "mask"}
@@ -50,8 +50,8 @@ def test_good_files_pass(trial, pair):
     assert all(m.masks is not None for m in report.measurements if m.output == "low_res_masks")
 
 
-def test_prompts_of_every_kind_are_judged(trial):
-    prompts = [(case.rounds > 1, prompt) for case in trial.cases for prompt in case.prompts]
+def test_prompts_of_every_kind_are_judged(reference_image):
+    prompts = [(case.rounds > 1, prompt) for case in reference_image.cases for prompt in case.prompts]
     assert {(bool(p.points), p.box is not None, refined, 0 in p.labels) for refined, p in prompts} == {
         (True, False, False, False),
         (True, False, False, True),
@@ -59,7 +59,7 @@ def test_prompts_of_every_kind_are_judged(trial):
         (True, True, False, True),
         (True, False, True, False),
     }
-    assert trial.frame.width != trial.frame.height  # padding is judged too
+    assert reference_image.frame.width != reference_image.frame.height  # padding is judged too
 
 
 @pytest.mark.parametrize(
@@ -90,17 +90,17 @@ def test_prompts_of_every_kind_are_judged(trial):
         ("decoder", lambda o: {n: a * np.nan for n, a in o.items()}, "chain, coffee, mask: low_res_masks: .*NaN"),
     ],
 )
-def test_a_wrong_answer_fails(trial, pair, stage, change, message):
+def test_a_wrong_answer_fails(reference_image, pair, stage, change, message):
     encoder, decoder = pair
     if stage == "encoder":
-        report = judge(trial, with_run(encoder, change), decoder, GATE)
+        report = judge(reference_image, with_run(encoder, change), decoder, GATE)
     else:
-        report = judge(trial, encoder, with_run(decoder, change), GATE)
+        report = judge(reference_image, encoder, with_run(decoder, change), GATE)
     assert not report.passed
     assert any(re.search(message, failure) for failure in report.failures), report.failures
 
 
-def test_one_wrong_pixel_in_a_hundred_fails_by_iou_alone(trial, pair):
+def test_one_wrong_pixel_in_a_hundred_fails_by_iou_alone(reference_image, pair):
     """Where the error is small in decibels, the masks still tell."""
 
     def flip_near_threshold(outputs):
@@ -109,7 +109,7 @@ def test_one_wrong_pixel_in_a_hundred_fails_by_iou_alone(trial, pair):
         masks[near] *= -1
         return {**outputs, "low_res_masks": masks}
 
-    report = judge(trial, pair[0], with_run(pair[1], flip_near_threshold), replace(GATE, psnr_db=20))
+    report = judge(reference_image, pair[0], with_run(pair[1], flip_near_threshold), replace(GATE, psnr_db=20))
     assert not report.passed
     assert all("mask IoU" in failure and "PSNR" not in failure for failure in report.failures)
     shown = [m.masks.shown for m in report.measurements if m.scope == "decoder" and m.masks]
@@ -130,12 +130,12 @@ class SharpenedStage(Stage):
         return sharpened(super().run)(inputs)
 
 
-def judge_losing(trial, pair, share, which):
+def judge_losing(reference_image, pair, share, which):
     """Judge a decoder that loses a share of the pixels of one mask: of its middle, where logits are large."""
-    decoder = trial.reference.decoder
+    decoder = reference_image.reference.decoder
     sure = SharpenedStage(decoder.name, decoder.module, decoder.inputs, decoder.outputs)
-    alone = trial.against(replace(trial.reference, decoder=sure))
-    alone.cases = tuple(case for case in trial.cases if case.name == "box")  # to which the answer is mask 0
+    alone = reference_image.against(replace(reference_image.reference, decoder=sure))
+    alone.cases = tuple(case for case in reference_image.cases if case.name == "box")  # to which the answer is mask 0
 
     def run(inputs):
         outputs = sharpened(pair[1].run)(inputs)
@@ -146,16 +146,16 @@ def judge_losing(trial, pair, share, which):
     return judge(alone, None, replace(pair[1], run=run), replace(GATES["coreml", "float16"], psnr_db=-99))
 
 
-def test_a_point_of_mask_iou_fails_by_the_loosest_gate(trial, pair):
+def test_a_point_of_mask_iou_fails_by_the_loosest_gate(reference_image, pair):
     """Whatever the decibels are."""
-    assert judge_losing(trial, pair, 0, 0).passed
-    (failure,) = judge_losing(trial, pair, 0.005, 0).failures
+    assert judge_losing(reference_image, pair, 0, 0).passed
+    (failure,) = judge_losing(reference_image, pair, 0.005, 0).failures
     assert re.search(r"mask IoU of the mask that is shown is 0\.98", failure)
 
 
 @pytest.mark.parametrize(("which", "group"), [(1, "decided"), (2, "decided"), (3, "undecided")])
-def test_a_mask_that_nobody_is_shown_is_held_where_the_reference_is_decided(trial, pair, which, group):
-    report = judge_losing(trial, pair, 0.1, which)
+def test_a_mask_that_nobody_is_shown_is_held_where_the_reference_is_decided(reference_image, pair, which, group):
+    report = judge_losing(reference_image, pair, 0.1, which)
     assert report.passed == (group == "undecided")
     assert all("another mask, of which the reference is sure" in failure for failure in report.failures)
     (masks,) = (m.masks for m in report.measurements if m.masks)
@@ -163,49 +163,51 @@ def test_a_mask_that_nobody_is_shown_is_held_where_the_reference_is_decided(tria
     assert getattr(masks, group).mask_iou < 0.95  # measured and told, gate or not
 
 
-def test_everything_that_fails_is_told_at_once(trial, pair):
-    report = judge(trial, with_run(pair[0], lambda o: {n: 2 * a for n, a in o.items()}), pair[1], GATE, ["before"])
+def test_everything_that_fails_is_told_at_once(reference_image, pair):
+    report = judge(
+        reference_image, with_run(pair[0], lambda o: {n: 2 * a for n, a in o.items()}), pair[1], GATE, ["before"]
+    )
     assert report.failures[0] == "before"
     assert len(report.failures) > 5
     assert report.as_dict()["failures"] == report.failures
     assert report.as_dict()["passed"] is False
 
 
-def test_nothing_judged_is_no_pass(trial):
-    assert not judge(trial, None, None, GATE).passed
+def test_nothing_judged_is_no_pass(reference_image):
+    assert not judge(reference_image, None, None, GATE).passed
 
 
-def test_one_stage_alone_is_judged(trial, pair):
-    assert {m.scope for m in judge(trial, None, pair[1], GATE).measurements} == {"decoder"}
-    assert {m.scope for m in judge(trial, pair[0], None, GATE).measurements} == {"encoder"}
+def test_one_stage_alone_is_judged(reference_image, pair):
+    assert {m.scope for m in judge(reference_image, None, pair[1], GATE).measurements} == {"decoder"}
+    assert {m.scope for m in judge(reference_image, pair[0], None, GATE).measurements} == {"encoder"}
 
 
-def test_an_exact_match_is_told_from_a_finite_one(trial, tiny_stages, pair):
+def test_an_exact_match_is_told_from_a_finite_one(reference_image, tiny_stages, pair):
     dynamic = replace(pair[1].provenance, point_slots=None)
     exact = replace(pair[1], run=tiny_stages.decoder.run, provenance=dynamic)
-    report = judge(trial, None, exact, GATE)
+    report = judge(reference_image, None, exact, GATE)
     assert report.passed
     assert all(m.exact and m.psnr_db is None for m in report.measurements)
-    assert not any(m.exact for m in judge(trial, None, pair[1], GATE).measurements)
+    assert not any(m.exact for m in judge(reference_image, None, pair[1], GATE).measurements)
 
 
-def test_embeddings_of_another_shape_fail_beside_a_grid(trial, pair):
+def test_embeddings_of_another_shape_fail_beside_a_grid(reference_image, pair):
     """What is asked of the chain alone has no answer then."""
-    grid = copy(trial)
-    grid.cases = tuple(replace(case, chain_only=True) for case in trial.cases[:1])
+    grid = copy(reference_image)
+    grid.cases = tuple(replace(case, chain_only=True) for case in reference_image.cases[:1])
     seen = []
     report = judge_trials(
         [grid], "quick 1", with_run(pair[0], lambda o: {n: a[:, :8] for n, a in o.items()}), pair[1], GATE,
-        on_answer=lambda *answer: seen.append(answer),
+        on_prediction=lambda *prediction: seen.append(prediction),
     )  # fmt: skip
     assert not report.passed
     assert any("image_embeddings is (1, 8, 8, 8)" in failure for failure in report.failures)
     assert not seen
 
 
-def test_a_candidate_that_answers_every_prompt_alike_fails(trial, pair, tiny_stages):
-    (fixed,) = trial.expected(trial.cases[0])
-    assert not judge(trial, pair[0], replace(pair[1], run=lambda _: fixed), GATE).passed
+def test_a_candidate_that_answers_every_prompt_alike_fails(reference_image, pair, tiny_stages):
+    (fixed,) = reference_image.expected(reference_image.cases[0])
+    assert not judge(reference_image, pair[0], replace(pair[1], run=lambda _: fixed), GATE).passed
 
 
 def weights_of(folder, precision, stage):
@@ -294,19 +296,19 @@ def ranked(report):
     return [m for m in report.measurements if m.output == "iou_predictions"]
 
 
-def test_another_order_is_told_and_another_best_fails(trial, pair):
+def test_another_order_is_told_and_another_best_fails(reference_image, pair):
     """Of masks that nobody is shown the order is measured, and no gate holds it."""
     candidate = with_predictions(pair[1], lambda ious: ious[:, [1, 0, 2, 3]])
-    report = judge(trial, None, candidate, replace(GATE, psnr_db=0))
+    report = judge(reference_image, None, candidate, replace(GATE, psnr_db=0))
     assert not all(m.same_order for m in ranked(report))
-    tied = judge(trial, None, candidate, replace(GATE, psnr_db=0, iou_tolerance=9))
+    tied = judge(reference_image, None, candidate, replace(GATE, psnr_db=0, iou_tolerance=9))
     assert all(m.same_order and m.same_choice is not False for m in ranked(tied))
 
 
-def test_another_choice_fails_only_where_there_is_one(trial, pair):
+def test_another_choice_fails_only_where_there_is_one(reference_image, pair):
     """Mask 0 is the answer to a box, whatever its predicted IoU; to a lone point it is none."""
     for change, differs in ((lambda ious: ious * [9, 1, 1, 1], False), (lambda ious: ious[:, [0, 2, 3, 1]], True)):
-        report = judge(trial, None, with_predictions(pair[1], change), replace(GATE, psnr_db=-99))
+        report = judge(reference_image, None, with_predictions(pair[1], change), replace(GATE, psnr_db=-99))
         chosen = {m.prompt: m.same_choice for m in ranked(report)}
         assert chosen["point"] is not differs
         assert chosen["mask"] is not differs  # its first round is a lone point
@@ -314,22 +316,22 @@ def test_another_choice_fails_only_where_there_is_one(trial, pair):
         assert any("is shown" in failure for failure in report.failures) == differs
 
 
-def test_rounds_feed_the_chain_its_own_masks_and_the_decoder_the_references(trial, pair):
+def test_rounds_feed_the_chain_its_own_masks_and_the_decoder_the_references(reference_image, pair):
     """A decoder whose masks drift a little drifts more in the chain's later rounds."""
-    case = next(case for case in trial.cases if case.rounds > 1)
+    case = next(case for case in reference_image.cases if case.rounds > 1)
     given = []
 
     def watched(inputs):
         given.append(inputs["mask_input"])
-        answer = pair[1].run(inputs)
-        return {**answer, "low_res_masks": answer["low_res_masks"] + 1}
+        prediction = pair[1].run(inputs)
+        return {**prediction, "low_res_masks": prediction["low_res_masks"] + 1}
 
-    expected = trial.expected(case)
-    trial.ask(watched, 8, trial.embeddings, case, expected=expected, forced=True)
-    trial.ask(watched, 8, trial.embeddings, case, expected=expected)
+    expected = reference_image.expected(case)
+    reference_image.ask(watched, 8, reference_image.embeddings, case, expected=expected, forced=True)
+    reference_image.ask(watched, 8, reference_image.embeddings, case, expected=expected)
     # A lone point is ambiguous: refined is the best of masks 1 to 3, which is what a user was shown.
     shown = 1 + expected[0]["iou_predictions"][0, 1:].argmax()
-    assert trial.shown(case) == [[shown], [0]]
+    assert reference_image.shown(case) == [[shown], [0]]
     assert np.array_equal(given[1][0, 0], expected[0]["low_res_masks"][0, shown])
     np.testing.assert_allclose(given[3][0, 0], expected[0]["low_res_masks"][0, shown] + 1, atol=1e-4)
     assert not given[0].any()

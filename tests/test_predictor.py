@@ -1,4 +1,4 @@
-"""From a picture and a prompt to masks, over PyTorch and over files alike."""
+"""From an image and a prompt to masks, over PyTorch and over files alike."""
 
 import numpy as np
 import pytest

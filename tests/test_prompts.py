@@ -56,7 +56,7 @@ def test_a_malformed_prompt_is_refused(make, message):
 @pytest.mark.parametrize(
     ("prompt", "message"),
     [
-        (Prompt(points=[(640, 10)]), "point 640,10 is outside the picture, which is 640 x 480"),
+        (Prompt(points=[(640, 10)]), "point 640,10 is outside the image, which is 640 x 480"),
         (Prompt(points=[(-1, 10)]), "point -1,10 is outside"),
         (Prompt(points=[(float("nan"), 10)]), "point nan,10 is outside"),
         (Prompt(box=(10, 10, 641, 20)), "box 10,10,641,20 reaches outside"),

@@ -13,15 +13,15 @@ import typer.main
 from lightsam.cli import app
 from lightsam.models import MODELS
 from lightsam.stages import POINT_SLOTS, STAGE_NAMES, split
-from lightsam_benchmarks.plan import SCOPES
+from lightsam_benchmarks.latency.plan import SCOPES
+from lightsam_benchmarks.latency.record import Record, Subject
+from lightsam_benchmarks.latency.timing import Method
 from lightsam_benchmarks.quality import record as quality
-from lightsam_benchmarks.record import Record, Subject
-from lightsam_benchmarks.timing import Method
-from lightsam_exporters import FORMATS, find_format
-from lightsam_exporters.baseline import Margin
-from lightsam_exporters.gates import GATES, Gate
+from lightsam_exporters.formats import FORMATS, find_format
+from lightsam_exporters.formats.onnx import OPSETS
 from lightsam_exporters.manifest import read
-from lightsam_exporters.onnx import OPSETS
+from lightsam_exporters.parity.baseline import Margin
+from lightsam_exporters.parity.gates import GATES, Gate
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text()
@@ -83,7 +83,7 @@ def test_every_model_of_the_registry_has_a_row():
         if name.startswith("tiny"):
             continue
         row = next(line for line in README.splitlines() if line.startswith(f"| `{name}`"))
-        assert card.licence in row
+        assert card.license in row
         assert card.paper in row
 
 

@@ -1,4 +1,4 @@
-"""The picture that the README opens with is what its command makes: prompt, mask and photograph belong together."""
+"""The image that the README opens with is what its command makes: prompt, mask and photograph belong together."""
 
 import io
 import re
@@ -19,7 +19,7 @@ SHOWN = re.search(r"!\[[^]]+\]\(([^)]+)\)", OPENING)[1]
 
 
 def commands() -> list[list[str]]:
-    """Those in the block that follows the picture, without the word lightsam."""
+    """Those in the block that follows the image, without the word lightsam."""
     block = re.search(r"```sh\n(.*?)```", OPENING[OPENING.index(SHOWN) :], re.DOTALL)[1]
     lines = [shlex.split(line) for line in block.replace("\\\n", " ").splitlines()]
     assert {line[0] for line in lines} == {"lightsam"}
@@ -46,17 +46,17 @@ def largest_difference(one: Image.Image, other: Image.Image) -> float:
 
 
 def shown_in(folder: Path) -> Image.Image:
-    with Image.open(folder / SHOWN) as picture:
-        return picture.convert("RGB")
+    with Image.open(folder / SHOWN) as image:
+        return image.convert("RGB")
 
 
-def as_jpeg(picture: Image.Image) -> Image.Image:
+def as_jpeg(image: Image.Image) -> Image.Image:
     file = io.BytesIO()
-    picture.save(file, "JPEG")
+    image.save(file, "JPEG")
     return Image.open(file).convert("RGB")
 
 
-def test_the_picture_is_there_and_small():
+def test_the_image_is_there_and_small():
     assert OPENING.index(SHOWN) < 700  # above everything else
     assert option("--overlay") == SHOWN
     for name in (SHOWN, option("--output")):
@@ -66,17 +66,17 @@ def test_the_picture_is_there_and_small():
 def test_it_shows_the_photograph_the_prompt_and_the_mask():
     _, (_, photograph, *_) = commands()
     with Image.open(ROOT / photograph) as file:
-        picture = file.convert("RGB")
+        image = file.convert("RGB")
     mask = mask_at(ROOT)
     x, y = map(int, option("--point").split(","))
     assert mask[y, x]
     assert 0.1 < mask.mean() < 0.9
     shown, prompt = shown_in(ROOT), Prompt(points=[(x, y)])
-    assert largest_difference(shown, as_jpeg(draw_overlay(picture, mask, prompt))) < 12
+    assert largest_difference(shown, as_jpeg(draw_overlay(image, mask, prompt))) < 12
     for wrong in (
-        picture,
-        draw_overlay(picture, np.roll(mask, 10, 1), prompt),
-        draw_overlay(picture, mask, Prompt(points=[(x + 50, y)])),
+        image,
+        draw_overlay(image, np.roll(mask, 10, 1), prompt),
+        draw_overlay(image, mask, Prompt(points=[(x + 50, y)])),
     ):
         assert largest_difference(shown, as_jpeg(wrong)) > 20
 

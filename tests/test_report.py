@@ -14,11 +14,11 @@ import pytest
 from PIL import Image
 
 from lightsam.errors import ContractError, UsageError
-from lightsam_exporters.baseline import Margin, read_baseline, what_got_worse
-from lightsam_exporters.gates import GATES
 from lightsam_exporters.manifest import read
-from lightsam_exporters.parity import Measurement, ParityReport
-from lightsam_exporters.report import Judged, write_report
+from lightsam_exporters.parity.baseline import Margin, find_regressions, read_baseline
+from lightsam_exporters.parity.gates import GATES
+from lightsam_exporters.parity.judge import Measurement, ParityReport
+from lightsam_exporters.parity.report import Judged, write_report
 
 QUICK = ("--suite", "quick", "--precision", "float32")
 
@@ -112,7 +112,7 @@ def test_a_baseline_of_another_suite_or_export_is_refused(exported, lightsam, tm
     assert "was judged by the suite quick 1, not default 1: --suite quick" in done.stderr
     found = ParityReport("somebody", "quick 1", GATES["coreml", "float32"])
     with pytest.raises(UsageError, match="no export onnx-float32; it has: coreml"):
-        what_got_worse("onnx-float32", found, read_baseline(exported / "manifest.json"), Margin())
+        find_regressions("onnx-float32", found, read_baseline(exported / "manifest.json"), Margin())
     (tmp_path / "old.json").write_text('{"schema": 1}')
     with pytest.raises(ContractError, match="not a manifest of schema"):
         read_baseline(tmp_path / "old.json")
@@ -125,20 +125,20 @@ def test_an_exact_match_is_no_worse_for_being_finite_now(exported):
     entry = baseline["coreml-float32"]["parity"]["measurements"][0]
     baseline["coreml-float32"]["parity"]["measurements"] = [entry]
     found = ParityReport("somebody", "quick 1", GATES["coreml", "float32"], (Measurement(**entry),))
-    assert what_got_worse("coreml-float32", found, baseline, Margin()) == []
+    assert find_regressions("coreml-float32", found, baseline, Margin()) == []
     entry.update(psnr_db=None, exact=True)
-    assert what_got_worse("coreml-float32", found, baseline, Margin()) == []
+    assert find_regressions("coreml-float32", found, baseline, Margin()) == []
     far = replace(found, measurements=(replace(found.measurements[0], psnr_db=55.0),))
-    assert what_got_worse("coreml-float32", far, baseline, Margin())
+    assert find_regressions("coreml-float32", far, baseline, Margin())
     nan = replace(found, measurements=(replace(found.measurements[0], psnr_db=math.nan),))
     entry.update(psnr_db=120, exact=False)
-    assert what_got_worse("coreml-float32", nan, baseline, Margin())
+    assert find_regressions("coreml-float32", nan, baseline, Margin())
 
 
 def test_what_is_no_longer_measured_is_told(exported):
     baseline = read_baseline(exported / "manifest.json")
     found = ParityReport("somebody", "quick 1", GATES["coreml", "float32"])
-    lines = what_got_worse("coreml-float32", found, baseline, Margin())
+    lines = find_regressions("coreml-float32", found, baseline, Margin())
     assert len(lines) == len(baseline["coreml-float32"]["parity"]["measurements"])
     assert all("was measured, and no longer is" in line for line in lines)
 
@@ -185,12 +185,12 @@ def test_the_page_says_what_the_json_says(page):
 
 def test_the_page_shows_answers_and_errors_by_operation(page):
     text, entry = page
-    pictures = re.findall(r'src="data:image/webp;base64,([^"]+)"', text)
-    assert len(pictures) == 3 * 5
-    for picture in pictures:
-        image = Image.open(io.BytesIO(base64.b64decode(picture)))
-        assert image.size == (360, 240)
-        assert np.asarray(image).std() > 10
+    images = re.findall(r'src="data:image/webp;base64,([^"]+)"', text)
+    assert len(images) == 3 * 5
+    for image in images:
+        shown = Image.open(io.BytesIO(base64.b64decode(image)))
+        assert shown.size == (360, 240)
+        assert np.asarray(shown).std() > 10
     assert text.count("<svg") == 2
     assert text.count("<polyline") == 2
     culprits = [found["culprit"]["name"] for found in entry["bisections"] if found["culprit"]]
@@ -200,17 +200,24 @@ def test_the_page_shows_answers_and_errors_by_operation(page):
 
 
 def test_a_mismatch_is_seen(tiny_stages):
-    from lightsam_exporters.illustrate import illustrate
-    from lightsam_exporters.suite import load_suite
-    from lightsam_exporters.trial import Trial
+    from lightsam_exporters.parity.illustrate import illustrate
+    from lightsam_exporters.parity.reference_image import ReferenceImage
+    from lightsam_exporters.parity.suite import load_suite
 
-    trial = Trial(tiny_stages, load_suite("quick").pictures[0])
-    (expected,) = trial.expected(trial.cases[0])
+    reference_image = ReferenceImage(tiny_stages, load_suite("quick").images[0])
+    (expected,) = reference_image.expected(reference_image.cases[0])
     flipped = {**expected, "low_res_masks": expected["low_res_masks"].copy()}
     flipped["low_res_masks"][:, :, 4:10, 4:12] *= -1
-    same, other = (illustrate(trial, trial.cases[0], expected, found) for found in (expected, flipped))
+    same, other = (
+        illustrate(reference_image, reference_image.cases[0], expected, found) for found in (expected, flipped)
+    )
     assert (same.flipped, same.largest_error) == (0, 0)
     assert other.flipped > 1000
     red = np.asarray(Image.open(io.BytesIO(base64.b64decode(other.mismatch.split(",")[1]))).convert("RGB"), int)
     assert ((red[..., 0] > 200) & (red[..., 1] < 90)).sum() > 500
-    assert illustrate(trial, trial.cases[0], expected, {"low_res_masks": flipped["low_res_masks"] * np.nan}) is None
+    assert (
+        illustrate(
+            reference_image, reference_image.cases[0], expected, {"low_res_masks": flipped["low_res_masks"] * np.nan}
+        )
+        is None
+    )

@@ -9,9 +9,9 @@ import pytest
 from coremltools.models import compute_plan
 
 from lightsam.errors import ContractError, UsageError
-from lightsam_exporters import coreml
-from lightsam_exporters.base import RunOptions
-from lightsam_exporters.residency import Share, residency
+from lightsam_exporters.formats import coreml
+from lightsam_exporters.formats.base import RunOptions
+from lightsam_exporters.formats.residency import Share, residency
 
 
 class MLNeuralEngineComputeDevice: ...
@@ -94,13 +94,13 @@ class Model:
         return {"image_embeddings": np.ones((1, 2), np.float16)}
 
 
-def test_core_ml_gets_a_picture_that_was_made_before_the_clock_runs(exports_of, mac, monkeypatch):
+def test_core_ml_gets_a_image_that_was_made_before_the_clock_runs(exports_of, mac, monkeypatch):
     models = []
     monkeypatch.setattr(ct.models, "MLModel", lambda *a, **k: models.append(Model(*a, **k)) or models[-1])
     path = exports_of("coreml", "float16").path("encoder")
     started = coreml.start(path, "encoder", RunOptions(compute_units="CPU_AND_NE"))
     assert started.unit == "CPU_AND_NE"
-    call = started.bind({"image": np.full((1, 3, 128, 128), 7.4, np.float32)})
+    call = started.prepare({"image": np.full((1, 3, 128, 128), 7.4, np.float32)})
     outputs = [call(), call()]
     assert outputs[0]["image_embeddings"].dtype == np.float32
     first, second = (asked["image"] for asked in models[0].asked)

@@ -9,7 +9,7 @@ import torch
 
 from lightsam import load_model
 from lightsam.stages import split
-from lightsam.weights.seeded import picture
+from lightsam.weights.seeded import image
 from lightsam.weights.state import digest
 
 
@@ -53,7 +53,7 @@ def test_activations_neither_vanish_nor_explode(mobile_sam):
         for name, module in mobile_sam.image_encoder.named_modules()
         if not list(module.children()) and not name.startswith(("head", "norm_head"))
     ]
-    pixels = torch.from_numpy(picture(512, 512)).permute(2, 0, 1)[None].float()
+    pixels = torch.from_numpy(image(512, 512)).permute(2, 0, 1)[None].float()
     with torch.inference_mode():
         mobile_sam.image_encoder((pixels - 120) / 58)
     for hook in hooks:
@@ -69,11 +69,11 @@ def test_masks_are_neither_empty_nor_full(mobile_sam, coffee):
     encoding = predictor.encode(coffee)
     for prompt in (Prompt(points=[(300, 150)]), Prompt(box=(100, 100, 300, 300))):
         for multimask in (False, True):
-            answer = predictor.predict(encoding, prompt, multimask=multimask)
-            assert ((answer.masks.mean((1, 2)) > 0.5) & (answer.masks.mean((1, 2)) < 0.97)).all()
+            prediction = predictor.predict(encoding, prompt, multimask=multimask)
+            assert ((prediction.masks.mean((1, 2)) > 0.5) & (prediction.masks.mean((1, 2)) < 0.97)).all()
 
 
-def test_the_picture_matters(mobile_sam):
+def test_the_image_matters(mobile_sam):
     encoder = split(mobile_sam).encoder
     first = encoder.run(encoder.sample_inputs(0))["image_embeddings"]
     second = encoder.run(encoder.sample_inputs(1))["image_embeddings"]

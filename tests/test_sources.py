@@ -14,7 +14,7 @@ import tiny
 import torch
 
 from lightsam import load_model
-from lightsam.errors import CheckpointError, CheckpointUnavailableError, LicenceError, UsageError
+from lightsam.errors import CheckpointError, CheckpointUnavailableError, LicenseError, UsageError
 from lightsam.models import MODELS, WeightSet
 from lightsam.models.card import NpmPackage
 from lightsam.weights import npm, sources
@@ -231,7 +231,7 @@ def test_a_license_that_is_not_accepted_ends_the_run(card, registry, monkeypatch
     strict = replace(card.official, commercial_use=False)
     monkeypatch.setitem(MODELS, tiny.NAME, replace(card, weights=(strict, card.weights[1])))
     for choice in ("trained", "auto", "official", "my.pt"):
-        with pytest.raises(LicenceError, match="non-commercial use only"):
+        with pytest.raises(LicenseError, match="non-commercial use only"):
             load_model(tiny.NAME, weights=choice)
     assert load_model(tiny.NAME, weights="other").weights.name == "other"  # its own license allows everything
     assert load_model(tiny.NAME, weights="trained", accept_license=True).weights.name == "other"
@@ -261,12 +261,12 @@ def test_exports_say_whose_weights_they_hold_and_are_judged_by_them(card, regist
         "license": "MIT",
         "license_note": "no text",
     }
-    assert manifest["model"]["licence"] == "CC0-1.0"  # of the official ones
+    assert manifest["model"]["license"] == "CC0-1.0"  # of the official ones
     import onnx
 
     inside = onnx.load(folder / "onnx-float32" / "encoder.onnx")
     metadata = {entry.key: entry.value for entry in inside.metadata_props}
-    assert metadata["licence"] == "MIT"
+    assert metadata["license"] == "MIT"
     assert metadata["weights_authors"] == "other authors"
     assert "MIT (https://example.org/mit; no text)" in inside.doc_string
     assert "UNTRAINED" not in inside.doc_string

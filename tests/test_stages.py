@@ -75,13 +75,13 @@ def test_padding_is_zero_after_normalising_as_upstream(tiny_model):
     """Both the whole-number padding of an 8-bit image and the exact pixel mean."""
     seen = []
     hook = tiny_model.image_encoder.register_forward_pre_hook(lambda _, inputs: seen.append(inputs[0]))
-    picture = np.random.default_rng(0).integers(0, 256, (1, 3, 128, 128)).astype(np.float32)
+    image = np.random.default_rng(0).integers(0, 256, (1, 3, 128, 128)).astype(np.float32)
     encoder = split(tiny_model).encoder
     for colour in (PADDING_COLOUR, PIXEL_MEAN):
-        picture[:, :, 96:] = np.array(colour)[:, None, None]
-        encoder.run({"image": picture})
+        image[:, :, 96:] = np.array(colour)[:, None, None]
+        encoder.run({"image": image})
     hook.remove()
     mean, std = (np.array(values, np.float32)[:, None, None] for values in (PIXEL_MEAN, PIXEL_STD))
     for normalised in seen:
         assert (normalised[0, :, 96:] == 0).all()
-        np.testing.assert_allclose(normalised[0, :, :96], (picture[0, :, :96] - mean) / std, atol=1e-6)
+        np.testing.assert_allclose(normalised[0, :, :96], (image[0, :, :96] - mean) / std, atol=1e-6)

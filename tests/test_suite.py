@@ -7,14 +7,14 @@ import pytest
 from PIL import Image
 
 from lightsam.errors import ImageError, PromptError, UsageError
-from lightsam_exporters.suite import NAMES, load_suite
-from lightsam_exporters.trial import Trial
+from lightsam_exporters.parity.reference_image import ReferenceImage
+from lightsam_exporters.parity.suite import NAMES, load_suite
 
 
-def test_the_default_suite_has_every_shape_of_picture():
+def test_the_default_suite_has_every_shape_of_image():
     suite = load_suite("default")
     assert suite.title == "default 1"
-    sizes = {picture.name: picture.image.size for picture in suite.pictures}
+    sizes = {image.name: image.image.size for image in suite.images}
     assert set(sizes) == {"landscape", "portrait", "panorama", "small", "tiny"}
     assert sizes["landscape"][0] > 1024 > sizes["small"][0]
     assert sizes["portrait"][1] > sizes["portrait"][0]
@@ -23,9 +23,7 @@ def test_the_default_suite_has_every_shape_of_picture():
 
 
 def test_the_default_suite_has_every_kind_of_prompt():
-    cases = {
-        f"{picture.name}: {case.name}": case for picture in load_suite("default").pictures for case in picture.cases
-    }
+    cases = {f"{image.name}: {case.name}": case for image in load_suite("default").images for case in image.cases}
     prompts = [prompt for case in cases.values() for prompt in case.prompts]
     assert any(prompt.box and prompt.points for prompt in prompts)
     assert any(prompt.box and not prompt.points for prompt in prompts)
@@ -41,17 +39,17 @@ def test_the_default_suite_has_every_kind_of_prompt():
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_every_prompt_fits_its_picture_and_every_answer_says_something(name, tiny_stages):
-    for picture in load_suite(name).pictures:
-        trial = Trial(tiny_stages, picture)
-        for case in trial.cases[:8]:
-            for answer in trial.expected(case):
-                assert np.isfinite(answer["low_res_masks"]).all()
-                assert answer["low_res_masks"].shape[0] == len(case.prompts)
-        for case in trial.cases:
+def test_every_prompt_fits_its_image_and_every_answer_says_something(name, tiny_stages):
+    for image in load_suite(name).images:
+        reference_image = ReferenceImage(tiny_stages, image)
+        for case in reference_image.cases[:8]:
+            for prediction in reference_image.expected(case):
+                assert np.isfinite(prediction["low_res_masks"]).all()
+                assert prediction["low_res_masks"].shape[0] == len(case.prompts)
+        for case in reference_image.cases:
             for prompt in case.prompts:
-                prompt.check(trial.frame)
-                assert len(prompt.tokens(trial.frame)[1]) <= 8
+                prompt.check(reference_image.frame)
+                assert len(prompt.tokens(reference_image.frame)[1]) <= 8
 
 
 @pytest.fixture
@@ -59,11 +57,11 @@ def own(tmp_path, coffee):
     coffee.save(tmp_path / "mine.png")
 
     def write(**changes):
-        picture = {"name": "mine", "file": "mine.png", "crop": [100, 50, 400, 250], "resize": [150, 100]}
+        image = {"name": "mine", "file": "mine.png", "crop": [100, 50, 400, 250], "resize": [150, 100]}
         content = {
             "name": "own",
             "version": "7",
-            "pictures": [{**picture, "cases": [{"name": "point", "points": [[75, 50]]}], **changes}],
+            "images": [{**image, "cases": [{"name": "point", "points": [[75, 50]]}], **changes}],
         }
         path = tmp_path / "own.json"
         path.write_text(json.dumps(content))
@@ -76,19 +74,19 @@ def test_a_suite_of_ones_own(own, exported, lightsam):
     path = own()
     suite = load_suite(path)
     assert suite.title == "own 7"
-    assert suite.pictures[0].image.size == (150, 100)
+    assert suite.images[0].image.size == (150, 100)
     done = lightsam("parity", exported, "--precision", "float32", "--suite", path, "--every")
     assert done.status == 0, done.stdout + done.stderr
     assert "suite own 7" in done.stdout
     assert "mine: point" in done.stdout
 
 
-def test_a_folder_of_pictures_is_a_suite(tmp_path, coffee, exported, lightsam):
+def test_a_folder_of_images_is_a_suite(tmp_path, coffee, exported, lightsam):
     coffee.resize((90, 60)).save(tmp_path / "a.png")
     coffee.rotate(90, expand=True).save(tmp_path / "b.jpg")
-    (tmp_path / "notes.txt").write_text("no picture")
+    (tmp_path / "notes.txt").write_text("no image")
     suite = load_suite(tmp_path)
-    assert [(picture.name, len(picture.cases)) for picture in suite.pictures] == [("a.png", 3), ("b.jpg", 3)]
+    assert [(image.name, len(image.cases)) for image in suite.images] == [("a.png", 3), ("b.jpg", 3)]
     done = lightsam("parity", exported, "--precision", "float32", "--suite", tmp_path)
     assert done.status == 0, done.stdout + done.stderr
 
@@ -102,11 +100,11 @@ def test_a_folder_of_pictures_is_a_suite(tmp_path, coffee, exported, lightsam):
             "there is no key 'point'; the keys are: batch",
         ),
         ({"cases": [{"points": [[1, 2]]}]}, UsageError, "lacks 'name'"),
-        ({"cases": [{"name": "p", "points": [1, 2]}]}, UsageError, r"own\.json is no suite of pictures and prompts"),
+        ({"cases": [{"name": "p", "points": [1, 2]}]}, UsageError, r"own\.json is no suite of images and prompts"),
         ({"cases": []}, UsageError, "asks nothing"),
         ({"cases": [{"name": "p"}]}, PromptError, "an empty prompt has no answer"),
         ({"cases": [{"name": "p", "points": [[1, 2]], "labels": [5]}]}, PromptError, "label is 1"),
-        ({"file": "gone.png"}, ImageError, r"there is no picture .*gone\.png"),
+        ({"file": "gone.png"}, ImageError, r"there is no image .*gone\.png"),
     ],
 )
 def test_a_suite_that_is_wrong_is_told(own, changes, error, message):
@@ -117,22 +115,22 @@ def test_a_suite_that_is_wrong_is_told(own, changes, error, message):
 def test_what_is_no_suite_is_told(tmp_path):
     with pytest.raises(UsageError, match="there is no suite everything; give quick or default, a JSON file"):
         load_suite("everything")
-    with pytest.raises(UsageError, match="there is no picture in"):
+    with pytest.raises(UsageError, match="there is no image in"):
         load_suite(tmp_path)
     (tmp_path / "suite.json").write_text("{")
     with pytest.raises(UsageError, match="is no suite"):
         load_suite(tmp_path / "suite.json")
 
 
-def test_a_point_outside_the_picture_is_told(own, exported, lightsam):
+def test_a_point_outside_the_image_is_told(own, exported, lightsam):
     path = own(cases=[{"name": "p", "points": [[151, 20]]}])
     done = lightsam("parity", exported, "--precision", "float32", "--suite", path)
     assert done.status == 2
-    assert "the point 151,20 is outside the picture, which is 150 x 100" in done.stderr
+    assert "the point 151,20 is outside the image, which is 150 x 100" in done.stderr
 
 
 def test_a_grid_asks_the_middle_of_every_cell(own):
     suite = load_suite(own(cases=[{"name": "grid", "grid": 2}]))
-    points = [tuple(prompt.points[0]) for case in suite.pictures[0].cases for prompt in case.prompts]
+    points = [tuple(prompt.points[0]) for case in suite.images[0].cases for prompt in case.prompts]
     assert points == [(37.5, 25), (112.5, 25), (37.5, 75), (112.5, 75)]
-    assert isinstance(suite.pictures[0].image, Image.Image)
+    assert isinstance(suite.images[0].image, Image.Image)

@@ -13,12 +13,13 @@ import pytest
 import tiny
 
 from lightsam.errors import ContractError, UsageError
-from lightsam_benchmarks import points, record
+from lightsam_benchmarks import points
 from lightsam_benchmarks import sweep as sweeping
-from lightsam_benchmarks.points import Done, Point, Sweep, do, load_sweep
+from lightsam_benchmarks.latency import record
+from lightsam_benchmarks.latency.timing import Method
+from lightsam_benchmarks.points import Point, Sweep, SweepResult, do, load_sweep
 from lightsam_benchmarks.quality import storage
-from lightsam_benchmarks.sweep import Spread, run_sweep, warning
-from lightsam_benchmarks.timing import Method
+from lightsam_benchmarks.sweep import Executor, run_sweep, warning
 from lightsam_exporters.loading import find_export
 
 BASE = {"work": "export", "models": [tiny.NAME], "formats": ["onnx"], "precisions": ["float32"]}
@@ -150,8 +151,8 @@ def test_two_workers_of_a_cluster_judge_and_time(tmp_path, lightsam, own_process
 def test_points_are_evaluated(tmp_path, lightsam, own_processes):
     """PyTorch and an export, each in a process of its own; their results are one record."""
     images, truth = annotated.write_images(tmp_path / "images"), annotated.write_coco(tmp_path / "truth.json")
-    asked = {"coco": str(truth), "images": str(images), "prompts": ["box"], "clicks": 2, "limit": 2}
-    path = toml(tmp_path, work="evaluate", formats=["torch", "onnx"], evaluate=asked)
+    sweep = {"coco": str(truth), "images": str(images), "prompts": ["box"], "clicks": 2, "limit": 2}
+    path = toml(tmp_path, work="evaluate", formats=["torch", "onnx"], evaluate=sweep)
     done = lightsam("sweep", path)
     assert done.status == 0, done.stdout
     (found,) = storage.read_all(tmp_path / "sweep.jsonl")
@@ -171,19 +172,19 @@ def test_points_are_evaluated(tmp_path, lightsam, own_processes):
     assert (done.status, "cannot be read" in done.stderr) == (1, True)
 
 
-def dies(sweep: Sweep, point: Point) -> Done:
+def dies(sweep: Sweep, point: Point) -> SweepResult:
     """In the place of `do`: one point ends its process, as a converter that aborts would."""
     if point.precision == "float16":
         time.sleep(0.5)
         os.kill(os.getpid(), signal.SIGKILL)
-    return Done(point.key, sweep.work, sweep.digest, "ok", "", 0.1)
+    return SweepResult(point.key, sweep.work, sweep.digest, "ok", "", 0.1)
 
 
 @pytest.mark.parametrize("jobs", [1, 2])
 def test_a_process_that_dies_is_a_result(tmp_path, monkeypatch, own_processes, jobs):
     monkeypatch.setattr(sweeping, "do", dies)
     of = tuple(Point(tiny.NAME, "onnx", precision, tiny.SIZE) for precision in ("float16", "float32"))
-    found = run_sweep(Sweep("export", of), tmp_path / "results.jsonl", Spread(jobs))
+    found = run_sweep(Sweep("export", of), tmp_path / "results.jsonl", Executor(jobs))
     assert [done.status for done in found] == ["failed", "ok"]
     assert "its process was ended" in found[0].message or "its worker died" in found[0].message
     assert len(lines_of(tmp_path / "results.jsonl")) == 2
@@ -193,8 +194,8 @@ def test_a_line_that_was_left_unfinished_is_dropped(tmp_path):
     results = tmp_path / "results.jsonl"
     point = Point(tiny.NAME, "onnx", "float32", tiny.SIZE)
     sweep = Sweep("export", (point,))
-    results.write_text(Done(point.key, "export", sweep.digest, "ok", "", 1.0).as_line() + '{"key": "tiny')
-    (done,) = run_sweep(sweep, results, Spread())
+    results.write_text(SweepResult(point.key, "export", sweep.digest, "ok", "", 1.0).as_line() + '{"key": "tiny')
+    (done,) = run_sweep(sweep, results, Executor())
     assert done.status == "ok"
     assert len(lines_of(results)) == 1
 
@@ -205,8 +206,8 @@ def test_a_run_killed_in_its_first_line_goes_on(tmp_path, monkeypatch, own_proce
     point = Point(tiny.NAME, "onnx", "float32", tiny.SIZE)
     sweep = Sweep("export", (point,))
     results = tmp_path / "results.jsonl"
-    results.write_text(Done(point.key, "export", sweep.digest, "ok", "", 1.0).as_line()[:characters])
-    (done,) = run_sweep(sweep, results, Spread())
+    results.write_text(SweepResult(point.key, "export", sweep.digest, "ok", "", 1.0).as_line()[:characters])
+    (done,) = run_sweep(sweep, results, Executor())
     assert done.seconds == 0.1
     assert len(lines_of(results)) == 1
 
@@ -216,14 +217,17 @@ def test_a_run_killed_in_its_first_line_goes_on(tmp_path, monkeypatch, own_proce
     [
         ('{"schema": 1}\n', "line 1, is no result of a sweep"),
         ("my notes, without an end of line", "is no result of a sweep"),
-        (Done("k", "export", Sweep("export", (), weights="seeded").digest, "ok", "", 1.0).as_line(), "other settings"),
+        (
+            SweepResult("k", "export", Sweep("export", (), weights="seeded").digest, "ok", "", 1.0).as_line(),
+            "other settings",
+        ),
     ],
 )
 def test_results_of_something_else_are_not_added_to(tmp_path, content, message):
     results = tmp_path / "results.jsonl"
     results.write_text(content)
     with pytest.raises(ContractError, match=message):
-        run_sweep(Sweep("export", ()), results, Spread())
+        run_sweep(Sweep("export", ()), results, Executor())
     assert results.read_text() == content
 
 
@@ -231,13 +235,13 @@ def test_a_scheduler_that_does_not_answer(tmp_path, monkeypatch):
     sweep = Sweep("export", (Point(tiny.NAME, "onnx", "float32", tiny.SIZE),))
     monkeypatch.setattr(sweeping, "PATIENCE", 1.0)
     with pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
-        run_sweep(sweep, tmp_path / "results.jsonl", Spread(scheduler="tcp://127.0.0.1:9"))
+        run_sweep(sweep, tmp_path / "results.jsonl", Executor(scheduler="tcp://127.0.0.1:9"))
     with pytest.raises(UsageError, match="no Dask scheduler answers"):
-        run_sweep(sweep, tmp_path / "results.jsonl", Spread(scheduler="nowhere"))
+        run_sweep(sweep, tmp_path / "results.jsonl", Executor(scheduler="nowhere"))
     with pytest.raises(UsageError, match="a job at least"):
-        Spread(0)
+        Executor(0)
     with pytest.raises(UsageError, match=r"must end in \.jsonl"):
-        run_sweep(sweep, tmp_path / "results.csv", Spread())
+        run_sweep(sweep, tmp_path / "results.csv", Executor())
 
 
 def test_a_scheduler_without_workers_is_told(tmp_path, monkeypatch):
@@ -246,9 +250,9 @@ def test_a_scheduler_without_workers_is_told(tmp_path, monkeypatch):
     monkeypatch.setattr(sweeping, "PATIENCE", 1.0)
     sweep = Sweep("export", (Point(tiny.NAME, "onnx", "float32", tiny.SIZE),))
     with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
-        spread = Spread(scheduler=cluster.scheduler_address)
+        executor = Executor(scheduler=cluster.scheduler_address)
         with pytest.raises(UsageError, match="has no workers"):
-            run_sweep(sweep, tmp_path / "results.jsonl", spread)
+            run_sweep(sweep, tmp_path / "results.jsonl", executor)
 
 
 def test_what_is_exported_already_is_done(exports_of):
@@ -304,14 +308,14 @@ def test_a_librarys_own_error_is_a_result(monkeypatch, tmp_path):
 
 def test_who_shares_a_machine_is_warned():
     timed = Sweep("benchmark", (), method=Method())
-    assert warning(timed, Spread(2))
-    assert not warning(timed, Spread(1))
-    assert not warning(timed, Spread(2, "tcp://10.0.0.1:8786"))
-    assert not warning(replace(timed, work="export"), Spread(2))
+    assert warning(timed, Executor(2))
+    assert not warning(timed, Executor(1))
+    assert not warning(timed, Executor(2, "tcp://10.0.0.1:8786"))
+    assert not warning(replace(timed, work="export"), Executor(2))
 
 
 def test_a_sweep_without_a_benchmark_has_no_record(tmp_path):
     results = tmp_path / "results.jsonl"
-    results.write_text(Done("k", "export", "", "ok", "", 1.0).as_line())
+    results.write_text(SweepResult("k", "export", "", "ok", "", 1.0).as_line())
     with pytest.raises(ContractError, match="holds no benchmark"):
         record.read(results)

@@ -14,8 +14,8 @@ from lightsam.errors import ContractError, ExportError
 from lightsam.metrics import psnr_db
 from lightsam.models import MODELS
 from lightsam.stages import STAGE_NAMES
-from lightsam_exporters import tflite
-from lightsam_exporters.base import ExportOptions, Provenance, RunOptions
+from lightsam_exporters.formats import tflite
+from lightsam_exporters.formats.base import ExportOptions, Provenance, RunOptions
 from lightsam_exporters.manifest import read
 from lightsam_exporters.pipeline import ExportRequest, export
 
@@ -93,7 +93,7 @@ def test_metadata_tells_what_the_file_is(exports_of, tiny_stages, provenance, pr
         assert Provenance.from_metadata(facts, "it") == provenance
         description = flatbuffer_utils.read_model(path).description.decode()
         assert "UNTRAINED" in description
-        assert "CC0-1.0 (https://example.org/licence)" in description
+        assert "CC0-1.0 (https://example.org/license)" in description
 
 
 def test_channels_last_on_request(tmp_path, tiny_stages):

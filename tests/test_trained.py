@@ -13,11 +13,11 @@ from lightsam.errors import ContractError
 from lightsam.models import MODELS
 from lightsam.stages import STAGE_NAMES
 from lightsam.transforms import PADDING_COLOUR
-from lightsam_exporters import FORMATS, find_format
-from lightsam_exporters.base import ExportOptions, LoadedStage, Provenance, RunOptions, check_pair
-from lightsam_exporters.gates import GATES
-from lightsam_exporters.parity import judge
-from lightsam_exporters.suite import load_suite
+from lightsam_exporters.formats import FORMATS, find_format
+from lightsam_exporters.formats.base import ExportOptions, LoadedStage, Provenance, RunOptions, check_pair
+from lightsam_exporters.parity.gates import GATES
+from lightsam_exporters.parity.judge import judge
+from lightsam_exporters.parity.suite import load_suite
 
 pytestmark = pytest.mark.trained
 
@@ -49,12 +49,12 @@ def test_every_format_passes_with_trained_weights(trained, format_name, precisio
 
 
 @pytest.fixture(scope="module")
-def trial(trained):
-    return trained.reference.trials(load_suite("quick"), ExportOptions("float32"))[0]
+def reference_image(trained):
+    return trained.reference.reference_images(load_suite("quick"), ExportOptions("float32"))[0]
 
 
 @pytest.fixture
-def failures_of(trained, trial):
+def failures_of(trained, reference_image):
     """Judge one of PyTorch's own stages, tampered with: the fault alone, without what a conversion adds."""
     provenance = Provenance.of(MODELS[weights.MODEL], weights.SIZE, 8, trained.reference.weights)
 
@@ -64,7 +64,7 @@ def failures_of(trained, trial):
             tamper(stage.module)
         loaded = LoadedStage(stage_name, stage.run if through is None else through(stage.run), provenance, "PyTorch")
         pair = (loaded, None) if stage_name == "encoder" else (None, loaded)
-        return judge([trial], "quick 1", *pair, gate).failures
+        return judge([reference_image], "quick 1", *pair, gate).failures
 
     return run
 
@@ -104,7 +104,7 @@ def test_padding_with_black_is_caught(failures_of):
     assert failures_of("encoder", FLOAT16, through=padded_with_black)
 
 
-def test_an_overflow_in_float16_is_caught(trained, trial, tmp_path):
+def test_an_overflow_in_float16_is_caught(trained, reference_image, tmp_path):
     """By a file, as only a conversion overflows."""
     model = deepcopy(trained.reference.model)
     stage = split(model).encoder
@@ -113,7 +113,9 @@ def test_an_overflow_in_float16_is_caught(trained, trial, tmp_path):
     path = tmp_path / onnx.file_name("encoder")
     provenance = Provenance.of(MODELS[weights.MODEL], weights.SIZE, None, trained.reference.weights)
     onnx.export([stage], path, ExportOptions("float16"), provenance)
-    report = judge([trial], "quick 1", onnx.load(path, "encoder", RunOptions()), None, GATES["onnx", "float16"])
+    report = judge(
+        [reference_image], "quick 1", onnx.load(path, "encoder", RunOptions()), None, GATES["onnx", "float16"]
+    )
     assert any("NaN or infinite" in line for line in report.failures)
 
 

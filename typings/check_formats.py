@@ -1,7 +1,7 @@
 """For mypy alone: every module of a format has what `Format` asks for, with these types."""
 
-from lightsam_exporters import coreai, coreml, onnx, tflite
-from lightsam_exporters.base import Format
+from lightsam_exporters.formats import coreai, coreml, onnx, tflite
+from lightsam_exporters.formats.base import Format
 
 _coreai: Format = coreai
 _coreml: Format = coreml

@@ -118,7 +118,7 @@ def _pairs(old: Record, new: Record) -> list[tuple[str, str]]:
     return pairs
 
 
-def differing(old: Record, new: Record) -> list[str]:
+def differing_settings(old: Record, new: Record) -> list[str]:
     """What besides the subjects was not the same, a line each."""
     lines = []
     for what, before, now in (

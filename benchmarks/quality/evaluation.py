@@ -125,7 +125,7 @@ class Evaluation:
             raise UsageError(f"--clicks is 1 to {MAX_CLICKS} clicks on an object, or 0 for none, not {self.clicks}")
         if CLICKS in self.prompts and not self.clicks:
             raise UsageError("the prompt 'clicks' needs a number of them: give --clicks N")
-        if not self.asked:
+        if not self.settings:
             raise UsageError(f"no prompt is asked for; choose from: {', '.join(PROMPTS)}")
         if self.limit is not None and self.limit < 1:
             raise UsageError(f"--limit is 1 image at least, not {self.limit}")
@@ -135,7 +135,7 @@ class Evaluation:
             raise UsageError(f"--annotator is a number from 1 on, or all, not {self.annotator!r}")
 
     @property
-    def asked(self) -> tuple[str, ...]:
+    def settings(self) -> tuple[str, ...]:
         """The prompts in a fixed order; a number of clicks asks for them."""
         return tuple(name for name in PROMPTS if name in self.prompts or (name == CLICKS and self.clicks))
 

@@ -14,16 +14,16 @@ from lightsam import __version__
 from lightsam.errors import ContractError, UsageError
 from lightsam.files import WriteError, ensure_writable, reason, write_text
 
-from .answers import Scores
 from .dataset import DataSet
 from .evaluation import Evaluation
+from .predictions import Scores
 
 _OTHER = "delete it, choose another --output, or say --overwrite"
 
 
 def digest(evaluation: Evaluation, data_sha256: str) -> str:
     """Of everything that changes a score, but for the subjects' weights and files, which each line carries itself."""
-    rules = (evaluation.asked, evaluation.clicks, evaluation.seed, evaluation.rules)
+    rules = (evaluation.settings, evaluation.clicks, evaluation.seed, evaluation.rules)
     return hashlib.sha256(repr((__version__, rules, data_sha256)).encode()).hexdigest()
 
 

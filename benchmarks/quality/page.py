@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from lightsam.overlay import draw_overlay
-from lightsam.transforms import open_picture
+from lightsam.transforms import open_image
 from lightsam_exporters.html import render
 from lightsam_exporters.thumbnails import data_uri, scaled_prompt, thumbnail_size
 
@@ -48,11 +48,11 @@ def as_html(records: Sequence[Record], worst: Sequence[Case] = (), data: DataSet
 
 
 def _figure(case: Case, sample: Sample) -> Figure:
-    picture = open_picture(sample.path)
-    size = thumbnail_size(picture)
-    small = picture.resize(size, Image.Resampling.LANCZOS)
+    image = open_image(sample.path)
+    size = thumbnail_size(image)
+    small = image.resize(size, Image.Resampling.LANCZOS)
     truth, found = _shrunk(sample.read()(case.index), size), _shrunk(decode(case.mask), size)
-    prompt = scaled_prompt(case.prompt, size[0] / picture.width)
+    prompt = scaled_prompt(case.prompt, size[0] / image.width)
     return Figure(
         case,
         sample.objects[case.index].label,

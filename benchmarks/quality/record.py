@@ -5,7 +5,7 @@ IoUs are shares from 0 to 1, rounded to five digits. Files are named without the
 
 from dataclasses import dataclass, field
 
-from lightsam_benchmarks.record import GitState, Subject
+from lightsam_benchmarks.latency.record import GitState, Subject
 
 from .evaluation import Protocol
 

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from lightsam.errors import UsageError
 from lightsam.files import write_text
-from lightsam_benchmarks.report import Table, as_markdown
+from lightsam_benchmarks.latency.report import Table, as_markdown
 
 from .evaluation import CLICKS
 from .record import Difference, Record, Result

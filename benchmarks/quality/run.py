@@ -13,11 +13,11 @@ from lightsam import __version__
 from lightsam.prompts import Prompt
 from lightsam_benchmarks import machine
 
-from .answers import Scores, answer
 from .compare import bootstrap, within
 from .dataset import DataSet
 from .evaluation import BSDS, CLICKS, Evaluation
 from .journal import Journal, digest, opened
+from .predictions import Scores, prediction
 from .record import Data, Difference, Evaluated, Object, Reached, Record, Result, SizeScore
 from .scores import DIGITS, NOC_TARGETS, SIZES, clicks_to, size_of
 from .storage import write
@@ -74,7 +74,9 @@ def evaluate(
             found, cases = _one(candidate.name, loaded, data, evaluation, journal, on_step)
             about = Evaluated(candidate.name, loaded.subject, loaded.files, loaded.runs_on, loaded.changed)
             subjects.append(about)
-            results += [_result(candidate.name, kind, found[kind], data, evaluation.seed) for kind in evaluation.asked]
+            results += [
+                _result(candidate.name, kind, found[kind], data, evaluation.seed) for kind in evaluation.settings
+            ]
             worst += cases
             del loaded  # one at a time is in memory
         record = _record(evaluation, data, data_sha256, subjects, results)
@@ -90,7 +92,7 @@ def _one(
     sha256 = _identity(loaded)
     journal.check(name, sha256)
     worst = Worst(name, journal.worst(name))
-    together = {kind: Scores() for kind in evaluation.asked}
+    together = {kind: Scores() for kind in evaluation.settings}
     for number, sample in enumerate(data.samples, 1):
         on_step(f"{name}: image {number} of {len(data.samples)}")
         scores = journal.scores(name, sample.name)
@@ -102,7 +104,7 @@ def _one(
                 if case is not None:
                     kept.append(case)  # noqa: B023
 
-            scores = answer(loaded.predictor, sample, evaluation, offer)
+            scores = prediction(loaded.predictor, sample, evaluation, offer)
             journal.add(name, sha256, sample.name, scores, [asdict(case) for case in kept])
         for kind, one in scores.items():
             together[kind].ious += one.ious

@@ -13,11 +13,13 @@ from lightsam.stages import STAGE_NAMES
 from lightsam.weights.checkpoints import Weights, load_model
 from lightsam.weights.downloads import ProgressBar
 from lightsam.weights.sources import TRAINED
-from lightsam_benchmarks import pytorch, subject
-from lightsam_benchmarks.record import Subject
-from lightsam_exporters import find_format, manifest
+from lightsam_benchmarks import subject
+from lightsam_benchmarks.latency import pytorch
+from lightsam_benchmarks.latency.record import Subject
+from lightsam_exporters import manifest
 from lightsam_exporters.artifacts import sha256
-from lightsam_exporters.base import RunOptions
+from lightsam_exporters.formats import find_format
+from lightsam_exporters.formats.base import RunOptions
 from lightsam_exporters.loading import Export, exports_at, load_pair, predictor_of
 
 from .evaluation import Evaluation

@@ -12,7 +12,7 @@ from lightsam.modeling.sam import EMBEDDING_STRIDE, PADDING_COLOUR, PIXEL_MEAN, 
 class EncoderModule(nn.Module):
     """Normalisation and image encoder.
 
-    Upstream pads after normalising, with zeros. Here the padding is in the picture, in a colour that 8-bit images can
+    Upstream pads after normalising, with zeros. Here the padding is in the image, in a colour that 8-bit images can
     hold, and pixels of exactly that colour are set to zero after normalising: so a camera's image and a float tensor
     give the same embeddings, and both give upstream's.
     """
@@ -31,8 +31,8 @@ class EncoderModule(nn.Module):
     def forward(self, image: Tensor) -> tuple[Tensor]:
         # Arithmetic, not a comparison, which the Neural Engine would hand to the CPU: 0 for the padding, 1 for
         # anything that differs by a grey level.
-        is_picture = (image - self.padding).abs().sum(1, keepdim=True).clamp(max=1)  # (1, 1, S, S)
-        return (self.image_encoder((image - self.mean) / self.std * is_picture),)
+        is_image = (image - self.padding).abs().sum(1, keepdim=True).clamp(max=1)  # (1, 1, S, S)
+        return (self.image_encoder((image - self.mean) / self.std * is_image),)
 
 
 class DecoderModule(nn.Module):
@@ -71,7 +71,7 @@ class DecoderModule(nn.Module):
 
 
 class DecoderWithMasks(nn.Module):
-    """The decoder, then masks at the picture's own size: what SAM's published ONNX decoder gives, in its order.
+    """The decoder, then masks at the image's own size: what SAM's published ONNX decoder gives, in its order.
 
     https://github.com/facebookresearch/segment-anything/blob/main/segment_anything/utils/onnx.py
     """
@@ -100,13 +100,13 @@ class DecoderWithMasks(nn.Module):
 
 
 def resize_masks(low_res_masks: Tensor, image_size: int, resized: Sequence[int], original: Sequence[int]) -> Tensor:
-    """Bring mask logits to the picture's own size: to the model's input, crop the padding, to the picture.
+    """Bring mask logits to the image's own size: to the model's input, crop the padding, to the image.
 
     Args:
         low_res_masks: (B, K, 4E, 4E) logits.
         image_size: S.
-        resized: (height, width) of the picture in the model's input; at most S.
-        original: (height, width) of the picture.
+        resized: (height, width) of the image in the model's input; at most S.
+        original: (height, width) of the image.
 
     Returns:
         (B, K, height, width) logits.

@@ -40,7 +40,7 @@ class MaskDecoder(nn.Module):
     def forward(
         self, image_embeddings: Tensor, image_pe: Tensor, sparse: Tensor, dense: Tensor, slot_logits: Tensor
     ) -> tuple[Tensor, Tensor]:
-        """Predict the masks of B prompts about one picture.
+        """Predict the masks of B prompts about one image.
 
         Args:
             image_embeddings: (1, C, E, E).

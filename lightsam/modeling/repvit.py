@@ -26,7 +26,7 @@ class RepViTConfig:
     depths: tuple[int, ...]
     """Blocks that keep width and resolution; every stage but the first has one before them that changes both."""
     strides: tuple[int, ...]
-    """Pixels of the picture per position."""
+    """Pixels of the image per position."""
     outer_norm: bool
     """Where the 1x1 branch is normalised: with the others, by a BatchNorm of their sum (M0.9 to M2.3), or alone, by one
     of its own (M1 to M3, the models of the paper's first version)."""

@@ -146,12 +146,12 @@ class ModelCard:
         return self.weights[0]
 
     @property
-    def licence(self) -> str:
+    def license(self) -> str:
         """SPDX identifier of the official weights' license."""
         return self.official.license
 
     @property
-    def licence_url(self) -> str:
+    def license_url(self) -> str:
         """Its text."""
         return self.official.license_url
 

@@ -11,7 +11,7 @@ with the one before. The coarse features are enlarged bicubically, as upstream t
 its own exports put bilinear there, which is another function. Here it is two products with a constant matrix, which
 every format has.
 
-Shapes: B pictures, S = image size, E = S / 16.
+Shapes: B images, S = image size, E = S / 16.
 """
 
 import torch
@@ -63,7 +63,7 @@ class CoarseBranch(nn.Module):
 
 
 class FusedRepViT(nn.Module):
-    """Normalised picture (B, 3, S, S) to image embeddings (B, 256, E, E)."""
+    """Normalised image (B, 3, S, S) to image embeddings (B, 256, E, E)."""
 
     def __init__(self, image_size: int, config: RepViTConfig) -> None:
         super().__init__()
@@ -103,7 +103,7 @@ CARD = ModelCard(
             license_url="https://github.com/chongzhou96/EdgeSAM/blob/master/LICENSE",
             commercial_use=False,
             # EdgeSAM-3x, the best of the published: the architecture of edge_sam.pth, trained on three times the
-            # pictures.
+            # images.
             sources=(
                 Download(
                     "https://huggingface.co/spaces/chongzhou/EdgeSAM/resolve/main/weights/edge_sam_3x.pth", sha256=None

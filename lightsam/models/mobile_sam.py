@@ -8,7 +8,7 @@ What differs from SAM: the encoder alone. TinyViT's last stage keeps its resolut
 stride of 16. Sizes are Python ints fixed at construction, which is what lets both tracers see static shapes, and the
 windows are cut with tensors of rank 4 at most.
 
-Shapes: B pictures, H = W = the stage's resolution, C channels, h heads, L = window * window.
+Shapes: B images, H = W = the stage's resolution, C channels, h heads, L = window * window.
 """
 
 from dataclasses import dataclass
@@ -42,7 +42,7 @@ class TinyViTConfig:
     depths: tuple[int, ...] = (2, 2, 6, 2)
     heads: tuple[int, ...] = (2, 4, 5, 10)
     windows: tuple[int, ...] = (7, 7, 14, 7)
-    strides: tuple[int, ...] = (4, 8, 16, 16)  # pixels of the picture per position
+    strides: tuple[int, ...] = (4, 8, 16, 16)  # pixels of the image per position
     classes: int = 1000  # of the unused ImageNet head that the checkpoint carries
 
 
@@ -163,7 +163,7 @@ class TinyViTStage(nn.Module):
 
 
 class PatchEmbed(nn.Module):
-    """Picture to the first stage's features, stride 4."""
+    """Image to the first stage's features, stride 4."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -178,7 +178,7 @@ class PatchEmbed(nn.Module):
 
 
 class TinyViT(nn.Module):
-    """Normalised picture (B, 3, S, S) to image embeddings (B, 256, S / 16, S / 16)."""
+    """Normalised image (B, 3, S, S) to image embeddings (B, 256, S / 16, S / 16)."""
 
     never_run = ("norm_head", "head")
     """ImageNet's head: in the checkpoint, never run, and not in what is exported."""

@@ -5,10 +5,10 @@ Encoder: "RepViT: Revisiting Mobile CNN From ViT Perspective" - https://arxiv.or
 Architecture and key names: https://github.com/THU-MIG/RepViT, folder sam (Apache-2.0)
 
 What differs from SAM: the encoder alone, which is convolutional from end to end and so runs at every multiple of 16
-pixels. What differs from the RepViT-M2.3 that classifies pictures: the last stage keeps its resolution, so that the
+pixels. What differs from the RepViT-M2.3 that classifies images: the last stage keeps its resolution, so that the
 embeddings have a stride of 16, and there is no classifier.
 
-Shapes: B pictures, S = image size, E = S / 16.
+Shapes: B images, S = image size, E = S / 16.
 """
 
 from torch import Tensor, nn
@@ -30,7 +30,7 @@ CONFIG = RepViTConfig(channels=(80, 160, 320, 640), depths=(7, 7, 35, 2), stride
 
 
 class RepViT(nn.Module):
-    """Normalised picture (B, 3, S, S) to image embeddings (B, 256, E, E)."""
+    """Normalised image (B, 3, S, S) to image embeddings (B, 256, E, E)."""
 
     def __init__(self, config: RepViTConfig) -> None:
         super().__init__()

@@ -9,7 +9,7 @@ with tensors of rank 4 at most and no tensor has a rank above 5; relative positi
 folding computes once. Position embeddings of any other size than the checkpoint's are resampled (absolute ones
 bicubically, relative ones linearly), also once: that is for small builds in tests, the published models run at 1024.
 
-Shapes: B pictures, S = image size, E = S / 16 positions a side, C channels, h heads, d = C / h, w = a window's side,
+Shapes: B images, S = image size, E = S / 16 positions a side, C channels, h heads, d = C / h, w = a window's side,
 L = w * w, N = B * windows * h.
 """
 
@@ -140,7 +140,7 @@ class ViTBlock(nn.Module):
 
 
 class PatchEmbed(nn.Module):
-    """Picture (B, 3, S, S) to one position a patch, (B, E, E, C)."""
+    """Image (B, 3, S, S) to one position a patch, (B, E, E, C)."""
 
     def __init__(self, channels: int) -> None:
         super().__init__()
@@ -151,7 +151,7 @@ class PatchEmbed(nn.Module):
 
 
 class ViT(nn.Module):
-    """Normalised picture (B, 3, S, S) to image embeddings (B, 256, E, E)."""
+    """Normalised image (B, 3, S, S) to image embeddings (B, 256, E, E)."""
 
     positions: Tensor | None
 

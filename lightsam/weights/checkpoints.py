@@ -76,7 +76,7 @@ def load_model(
 
     Raises:
         UsageError: for an unknown model, an image size that it does not allow, or weights of a name that it lacks.
-        LicenceError: for weights whose license must be accepted first.
+        LicenseError: for weights whose license must be accepted first.
         CheckpointUnavailableError: for weights that cannot be reached.
         CheckpointError: for weights that are damaged or do not fit.
     """
@@ -115,7 +115,7 @@ def _describe(card: ModelCard, chosen: Chosen, sha256: str) -> Weights:
         sha256,
         trained=False,
         authors="nobody: drawn at random",
-        license=card.licence,
-        license_url=card.licence_url,
+        license=card.license,
+        license_url=card.license_url,
         commercial_use=card.commercial_use,
     )

@@ -3,7 +3,7 @@
 Default initialisation is no stand-in for a trained network: some BatchNorms start at zero, a converter folds their
 branches away and what is left is a tenth of the model. Here every tensor is drawn from a stream of its own, seeded by
 its name, so that the same model always gets the same weights. What a trained network has from its data is then measured
-on a synthetic picture: BatchNorm statistics, so that activations neither vanish nor grow block by block, and where
+on a synthetic image: BatchNorm statistics, so that activations neither vanish nor grow block by block, and where
 masks begin, so that they are masks and not specks.
 """
 
@@ -30,7 +30,7 @@ _DAMPING = 0.25
 _MASK_MEAN = 0.85
 """Mean of a mask's logits, in their standard deviations: a normal distribution is then positive in four fifths."""
 _MEASURING_SIZE = 256
-"""Side of the picture that is measured on: small enough for float64 in a second."""
+"""Side of the image that is measured on: small enough for float64 in a second."""
 
 
 def _stream(name: str) -> np.random.Generator:
@@ -62,8 +62,8 @@ def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
     return (rng.standard_normal(shape) / np.sqrt(fan_in)).astype(np.float32) * damping
 
 
-def picture(height: int, width: int) -> np.ndarray:
-    """A coloured picture with detail at every scale: (height, width, 3) uint8 RGB."""
+def image(height: int, width: int) -> np.ndarray:
+    """A coloured image with detail at every scale: (height, width, 3) uint8 RGB."""
     rng = np.random.Generator(np.random.PCG64(2023))
     y, x = np.mgrid[0:height, 0:width].astype(np.float32)
     y, x = y / height, x / width
@@ -104,8 +104,8 @@ def fill(model: Sam, build: Callable[[int], Sam]) -> None:
 
 @torch.no_grad()
 def _measure_batchnorm(encoder: nn.Module) -> None:
-    """Set every BatchNorm's statistics to those of one synthetic picture."""
-    pixels = torch.from_numpy(picture(_MEASURING_SIZE, _MEASURING_SIZE)).permute(2, 0, 1)[None].double()
+    """Set every BatchNorm's statistics to those of one synthetic image."""
+    pixels = torch.from_numpy(image(_MEASURING_SIZE, _MEASURING_SIZE)).permute(2, 0, 1)[None].double()
     mean, std = (torch.tensor(values, dtype=torch.float64)[:, None, None] for values in (PIXEL_MEAN, PIXEL_STD))
     norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
@@ -119,7 +119,7 @@ def _measure_batchnorm(encoder: nn.Module) -> None:
 
 @torch.no_grad()
 def _centre_masks(model: Sam) -> None:
-    """Shift each mask so that about four fifths of a picture are foreground.
+    """Shift each mask so that about four fifths of an image are foreground.
 
     The logits of random weights are noise around a mean. Left as drawn, some masks are a few specks, and half of all
     pixels lie near the threshold: their IoU then says how many specks there are, not how exact a file is. A trained

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 
-from lightsam.errors import CheckpointError, CheckpointUnavailableError, LicenceError, UsageError
+from lightsam.errors import CheckpointError, CheckpointUnavailableError, LicenseError, UsageError
 from lightsam.files import replacing
 from lightsam.models import ModelCard, WeightSet
 from lightsam.models.card import Download, NpmPackage
@@ -60,10 +60,10 @@ def check_license(card: ModelCard, chosen: WeightSet, accept_license: bool) -> N
     """Hold up whoever may not know that the weights are not for every use.
 
     Raises:
-        LicenceError: for weights that may not be used commercially, unless that was accepted.
+        LicenseError: for weights that may not be used commercially, unless that was accepted.
     """
     if not chosen.commercial_use and not accept_license:
-        raise LicenceError(
+        raise LicenseError(
             f"the weights of {name_of(card, chosen)} are for non-commercial use only ({chosen.license}, "
             f"{chosen.license_url}): give --accept-license if yours is (accept_license=True in Python), or take "
             "--weights seeded"
@@ -77,7 +77,7 @@ def choose(card: ModelCard, wanted: str, accept_license: bool, progress: Progres
         wanted: the name of one of the card's sets, one of `CHOICES`, or the path of a checkpoint.
 
     Raises:
-        LicenceError: for weights whose license must be accepted first.
+        LicenseError: for weights whose license must be accepted first.
         CheckpointUnavailableError: for weights that cannot be reached.
         CheckpointError: for weights that are not what they should be.
     """

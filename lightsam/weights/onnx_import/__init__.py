@@ -41,7 +41,7 @@ class Imported:
     agreements: tuple[Agreement, ...]
     """The proof."""
     convention: str
-    """How the encoder's file wants its picture."""
+    """How the encoder's file wants its image."""
     never_run: tuple[str, ...]
     """Keys of published checkpoints that are in no export, because nothing uses them."""
     constants: tuple[str, ...]

@@ -25,7 +25,7 @@ from .running import Arrays, run, start
 class _Question:
     name: str
     points: tuple[tuple[float, float], ...]
-    """In parts of the picture's side."""
+    """In parts of the image's side."""
     labels: tuple[int, ...]
     refines: bool = False
     """Whether an earlier answer's mask goes with it."""

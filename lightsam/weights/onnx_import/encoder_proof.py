@@ -35,21 +35,21 @@ def prove_encoder(graph: Graph, model: Sam) -> tuple[Agreement, str, np.ndarray]
     How the file wants its pixels does not stand in it, so each usual way is tried; only the right one agrees.
 
     Returns:
-        How well the embeddings agree, how the file wants its picture, and the model's embeddings (1, C, E, E).
+        How well the embeddings agree, how the file wants its image, and the model's embeddings (1, C, E, E).
 
     Raises:
         ProofError: if they do not.
     """
     (wanted,) = graph.inputs
-    picture = photograph(model.image_size)  # (S, S, 3)
+    image = photograph(model.image_size)  # (S, S, 3)
     with torch.no_grad(), _as_exported(graph, model):
-        image = torch.from_numpy(_normalized(picture)).permute(2, 0, 1)[None].contiguous()
-        embeddings = model.image_encoder(image).numpy()
+        normalized = torch.from_numpy(_normalized(image)).permute(2, 0, 1)[None].contiguous()
+        embeddings = model.image_encoder(normalized).numpy()
     session = start(graph.path)
     layout, arrange = _layout(wanted, graph.path)
     best, convention = float("-inf"), ""
     for scale, apply in SCALES.items():
-        pixels = np.ascontiguousarray(arrange(apply(picture)))
+        pixels = np.ascontiguousarray(arrange(apply(image)))
         (found, *_) = run(session, {wanted.name: pixels}, graph.path).values()
         db = psnr_db(embeddings, found) if found.shape == embeddings.shape else float("-inf")
         if not db <= best:  # NaN is kept, and fails

@@ -43,6 +43,6 @@ class Agreement:
 
 def photograph(image_size: int) -> np.ndarray:
     """(S, S, 3) float32 RGB, whole numbers 0..255."""
-    with as_file(files("lightsam") / "data" / "portrait.jpg") as path, Image.open(path) as picture:
-        resized = picture.convert("RGB").resize((image_size, image_size), Image.Resampling.BICUBIC)
+    with as_file(files("lightsam") / "data" / "portrait.jpg") as path, Image.open(path) as image:
+        resized = image.convert("RGB").resize((image_size, image_size), Image.Resampling.BICUBIC)
     return np.asarray(resized, np.float32)

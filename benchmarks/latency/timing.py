@@ -1,0 +1,115 @@
+"""The stopwatch: warm-up, then calls until there are enough and enough time has passed.
+
+Clock: ``time.perf_counter_ns``. The garbage collector runs before and is off meanwhile. Every sample is kept.
+"""
+
+import contextlib
+import gc
+import math
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from lightsam.errors import UsageError
+
+_T = TypeVar("_T")
+Clock = Callable[[], int]
+"""Nanoseconds."""
+
+
+@dataclass(frozen=True)
+class Method:
+    """How everything of one run is timed; a part of the record."""
+
+    warmup: int = 2
+    """Calls after the first one that are not counted."""
+    min_count: int = 10
+    """Calls that are counted at least, in every round..."""
+    min_time_s: float = 1.0
+    """...for this many seconds at least..."""
+    max_time_s: float = 60.0
+    """...unless this many have passed: then three counted calls are enough, and of the warm-up none."""
+    rounds: int = 3
+    """Times that everything is measured, each in a fresh process; between two rounds of one thing lie all others."""
+    threads: int | None = None
+    """On the CPU; None for the cores that this process may use."""
+    timeout_s: float = 900.0
+    """Seconds that one process may take in all."""
+
+    def __post_init__(self) -> None:
+        for name, least in (("warmup", 0), ("min_count", 1), ("min_time_s", 0), ("max_time_s", 0), ("rounds", 1)):
+            if getattr(self, name) < least:
+                raise UsageError(f"{name} is at least {least}, not {getattr(self, name)}")
+        for name in ("min_time_s", "max_time_s", "timeout_s"):
+            if not math.isfinite(getattr(self, name)):
+                raise UsageError(f"{name} is at least 0 and finite, not {getattr(self, name)}")
+        if self.timeout_s <= 0:
+            raise UsageError(f"timeout_s is at least some seconds, not {self.timeout_s:g}")
+        if self.threads is not None and self.threads < 1:
+            raise UsageError(f"there must be a thread at least, not {self.threads}")
+
+
+LEAST = 3
+"""Calls that are counted whatever they take."""
+
+
+@dataclass(frozen=True)
+class Samples:
+    """What one call took again and again, in milliseconds."""
+
+    warmup_ms: tuple[float, ...]
+    ms: tuple[float, ...]
+    complete: bool
+    """Whether count and time are those that the method asks for; False when the longest time was reached before."""
+
+
+@contextlib.contextmanager
+def gc_disabled() -> Iterator[None]:
+    """No garbage collection in the block."""
+    was_on = gc.isenabled()
+    gc.collect()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def time_once(call: Callable[[], _T], clock: Clock = time.perf_counter_ns) -> tuple[float, _T]:
+    """Milliseconds of one call, and what it gave."""
+    with gc_disabled():
+        began = clock()
+        result = call()
+        return (clock() - began) / 1e6, result
+
+
+def time_block(call: Callable[[], Any], count: int, clock: Clock = time.perf_counter_ns) -> list[float]:
+    """Milliseconds of each of so many calls, one after the other."""
+    with gc_disabled():
+        return [_timed(call, clock) for _ in range(count)]
+
+
+def _timed(call: Callable[[], Any], clock: Clock) -> float:
+    before = clock()
+    call()
+    return (clock() - before) / 1e6
+
+
+def time_calls(call: Callable[[], Any], method: Method, clock: Clock = time.perf_counter_ns) -> Samples:
+    """Warm up, and call until the method is satisfied."""
+    with gc_disabled():
+        began = clock()
+        warmup: list[float] = []
+        while len(warmup) < method.warmup and clock() - began < method.max_time_s * 1e9:
+            warmup.append(_timed(call, clock))
+        samples: list[float] = []
+        counted_from = clock()
+        while True:
+            now = clock()
+            complete = len(samples) >= method.min_count and now - counted_from >= method.min_time_s * 1e9
+            late = len(samples) >= min(LEAST, method.min_count) and now - began >= method.max_time_s * 1e9
+            if complete or late:
+                return Samples(tuple(warmup), tuple(samples), complete)
+            samples.append(_timed(call, clock))

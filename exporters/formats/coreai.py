@@ -1,0 +1,199 @@
+"""Core AI, Apple's successor of Core ML for neural networks (``.aimodel``), and how it runs. Experimental.
+
+Runtime: Apple's own, from the wheel of coreai-core, on Linux too; slow there. Devices from iOS 27 and macOS 27 on.
+Converter: coreai-torch - https://developer.apple.com/documentation/coreai
+Limits: static shapes; one prompt a call; float32, because the runtime that judges takes minutes for one float16 answer.
+Everything is in beta, and files may have to be made anew for a release.
+Known fault of coreai-core 1.0.0b3: the product of a matrix with a flattened map whose channels, height and width are
+all equal is wrong. No size that the models run at meets it; at an image size of 128 the masks would be noise, which the
+judge refuses.
+"""
+
+import asyncio
+import hashlib
+import threading
+import warnings
+import weakref
+from collections.abc import Coroutine, Mapping, Sequence
+from contextlib import AsyncExitStack
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any, TypeVar
+
+import numpy as np
+import torch
+
+from lightsam.errors import ContractError, ExportError
+from lightsam.stages import Arrays, Stage
+
+from .base import ExportOptions, LoadedStage, Precision, Provenance, RunOptions, Session, first_line, static_shapes
+from .quiet import redirect_output_to_log
+
+NAME = "coreai"
+REQUIRES = ("coreai_torch", "coreai")
+PRECISIONS: tuple[Precision, ...] = ("float32",)
+OPTIONS = ("point_slots",)
+DYNAMIC_PROMPTS = False
+UNITS = ("CPU",)
+
+ENTRY_POINTS = {"encoder": "encode", "decoder": "decode"}
+_T = TypeVar("_T")
+_PATIENCE_S = 600
+"""Seconds for the runtime to load a model or to answer: ten times what the slowest was seen to take."""
+
+
+def file_name(stage: str) -> str:
+    """Both stages are entry points of one file."""
+    return "model.aimodel"
+
+
+def check_options(options: ExportOptions) -> None:
+    """Every option that there is can be had."""
+
+
+def interface(stage: Stage, options: ExportOptions) -> Stage:
+    """Static shapes."""
+    return static_shapes(stage)
+
+
+def export(stages: Sequence[Stage], path: Path, options: ExportOptions, provenance: Provenance) -> None:
+    """Convert both stages and save them as the entry points of ``path``.
+
+    Raises:
+        ExportError: with the converter's own message.
+    """
+    try:
+        with redirect_output_to_log(NAME):
+            from coreai_torch import TorchConverter, get_decomp_table
+
+            converter = TorchConverter(mode=TorchConverter.Mode.RELEASE)
+            for stage in stages:
+                folded = stage.folded()
+                graph = torch.export.export(folded.module, folded.example_tensors(), strict=False)
+                converter.add_exported_program(
+                    graph.run_decompositions(get_decomp_table()),
+                    input_names=[spec.name for spec in stage.inputs],
+                    output_names=[spec.name for spec in stage.outputs],
+                    entrypoint_name=ENTRY_POINTS[stage.name],
+                )
+            converter.to_coreai(entrypoints=None).save_asset(path, _metadata(stages, options, provenance))
+    # coreai-torch raises whatever its passes raise.
+    except Exception as error:
+        raise ExportError(f"coreai-torch could not convert or save {provenance.model}: {first_line(error)}") from error
+
+
+def _metadata(stages: Sequence[Stage], options: ExportOptions, provenance: Provenance) -> Any:
+    from coreai.runtime import AIModelAssetMetadata
+
+    metadata = AIModelAssetMetadata()
+    metadata.author = provenance.author
+    metadata.license = provenance.license_line
+    metadata.model_description = f"{provenance.headline} Entry points: encode, decode; {options.precision}."
+    for key, value in {**provenance.metadata(), "precision": options.precision}.items():
+        metadata.set_custom(key, value)
+    for stage in stages:
+        for spec in (*stage.inputs, *stage.outputs):
+            metadata.set_custom(f"{ENTRY_POINTS[stage.name]}.{spec.name}", spec.meaning)
+    return metadata
+
+
+def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
+    """Read an entry point back, by Apple's runtime.
+
+    Raises:
+        ContractError: if the file is damaged, or was not exported by lightsam.
+    """
+    _check_program(path)
+    try:
+        asset = _open(path)
+        custom = asset.metadata.creator_defined_metadata
+        metadata = {key: str(value) for key, value in custom.items()}
+        provenance = Provenance.from_metadata(metadata, str(path))
+        return LoadedStage.of(_started(asset, stage), stage, provenance)
+    except ContractError:
+        raise
+    # The runtime's own errors are RuntimeError, those of its bytecode reader are others.
+    except Exception as error:
+        raise ContractError(f"{path} cannot be read as Core AI: {first_line(error)}") from error
+
+
+def start(path: Path, stage: str, how: RunOptions) -> Session:
+    """Bring an entry point into Apple's runtime; the file must have been loaded once, which checks it.
+
+    Raises:
+        ContractError: if it refuses the file.
+    """
+    try:
+        return _started(_open(path), stage)
+    except Exception as error:  # as in `load`
+        raise ContractError(f"{path} cannot be read as Core AI: {first_line(error)}") from error
+
+
+def _open(path: Path) -> Any:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        from coreai.authoring.asset import AIModelAsset
+    return AIModelAsset.load(path)
+
+
+def _started(asset: Any, stage: str) -> Session:
+    runner = _Runner(asset, ENTRY_POINTS[stage])
+    return Session(lambda inputs: partial(runner, inputs), f"Core AI {version('coreai-core')}", UNITS[0])
+
+
+def _check_program(path: Path) -> None:
+    """Refuse a damaged program, at which the runtime would abort the whole process."""
+    try:
+        found, recorded = hashlib.sha256((path / "main.mlirb").read_bytes()), (path / "main.hash").read_bytes()
+    except OSError as error:
+        raise ContractError(f"{path} cannot be read as Core AI: {error}") from error
+    if found.digest() != recorded:
+        raise ContractError(f"{path} is damaged: its program is not the one of its own hash")
+
+
+class _Runner:
+    """One entry point, kept loaded; the runtime is asynchronous, and the caller may have an event loop of its own."""
+
+    def __init__(self, asset: Any, entry_point: str) -> None:
+        self._loop = asyncio.new_event_loop()
+        threading.Thread(target=_serve, args=(self._loop,), daemon=True).start()
+        stack = AsyncExitStack()
+        weakref.finalize(self, _close, self._loop, stack)
+        with redirect_output_to_log(NAME):
+            self._function = self._wait(_enter(stack, asset, entry_point))
+
+    def _wait(self, work: Coroutine[Any, Any, _T]) -> _T:
+        try:
+            return asyncio.run_coroutine_threadsafe(work, self._loop).result(_PATIENCE_S)
+        except TimeoutError as error:
+            raise ExportError(f"Core AI's runtime gave no answer within {_PATIENCE_S} s: run it again alone") from error
+
+    def __call__(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
+        return self._wait(_call(self._function, inputs))
+
+
+def _serve(loop: asyncio.AbstractEventLoop) -> None:
+    """Run a loop until it is stopped, and give its file descriptors back."""
+    try:
+        loop.run_forever()
+    finally:
+        loop.close()
+
+
+async def _enter(stack: AsyncExitStack, asset: Any, entry_point: str) -> Any:
+    model = await stack.enter_async_context(asset.executable())
+    return model.load_function(entry_point)
+
+
+async def _call(function: Any, inputs: Mapping[str, np.ndarray]) -> Arrays:
+    from coreai.runtime import NDArray
+
+    given = {name: NDArray(np.ascontiguousarray(array, np.float32)) for name, array in inputs.items()}
+    outputs = await function(given)
+    return {name: np.array(output.numpy()) for name, output in outputs.items()}  # a copy: theirs is a view
+
+
+def _close(loop: asyncio.AbstractEventLoop, stack: AsyncExitStack) -> None:
+    asyncio.run_coroutine_threadsafe(stack.aclose(), loop).result(_PATIENCE_S)
+    loop.call_soon_threadsafe(loop.stop)

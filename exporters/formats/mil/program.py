@@ -1,0 +1,75 @@
+"""Reading a saved ``.mlpackage`` back, on any system."""
+
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightsam.errors import ContractError
+from lightsam_exporters.formats.base import first_line
+from lightsam_exporters.formats.quiet import import_quietly
+
+# coremltools warns on import that this torch is newer than the one it was tested with, and, off macOS, that Core ML
+# itself is absent. Both are known, and neither changes what is in a file.
+logging.getLogger("coremltools").setLevel(logging.ERROR)
+
+MAIN = "main"
+
+
+@dataclass(frozen=True)
+class SavedProgram:
+    """What a package says: its specification, and its function as coremltools' own objects."""
+
+    specification: Any
+    """The protobuf ``Model`` message."""
+    function: Any
+    """A ``coremltools.converters.mil.Function``: inputs, operations in order, outputs."""
+
+    @property
+    def metadata(self) -> dict[str, str]:
+        """The user-defined metadata."""
+        return dict(self.specification.description.metadata.userDefined)
+
+
+def _read_specification(package: Path) -> Any:
+    """The protobuf ``Model`` message of a package.
+
+    Raises:
+        ContractError: if the package is missing, damaged, or no ML Program.
+    """
+    coremltools = import_quietly("coremltools")
+    from google.protobuf.message import DecodeError
+
+    if not package.is_dir():
+        raise ContractError(f"there is no Core ML package {package}")
+    try:
+        specification = coremltools.models.utils.load_spec(str(package))
+    except (OSError, RuntimeError, ValueError, DecodeError) as error:
+        raise ContractError(f"{package} is damaged or no Core ML package ({first_line(error)})") from error
+    if specification.WhichOneof("Type") != "mlProgram":
+        raise ContractError(f"{package} holds a {specification.WhichOneof('Type')}, not an ML Program")
+    return specification
+
+
+def read_program(package: Path) -> SavedProgram:
+    """Read a package's specification and, lazily, its weight file.
+
+    coremltools rebuilds the program, and so infers every type and shape again: a graph whose shapes do not fit is
+    refused here.
+
+    Raises:
+        ContractError: if the package is missing, damaged, or no ML Program.
+    """
+    specification = _read_specification(package)
+    from coremltools.converters.mil.frontend.milproto.load import load
+
+    try:
+        program = load(
+            model_spec=specification,
+            specification_version=specification.specificationVersion,
+            file_weights_dir=str(package / "Data" / "com.apple.CoreML" / "weights"),
+        )
+    # Whatever the builder finds wrong with a damaged program: it has no exception of its own.
+    except Exception as error:
+        raise ContractError(f"{package} holds a program that cannot be read ({first_line(error)})") from error
+    return SavedProgram(specification, program.functions[MAIN])

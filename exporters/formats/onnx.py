@@ -1,0 +1,265 @@
+"""ONNX, and how it runs: by ONNX Runtime, everywhere.
+
+Runtime: ONNX Runtime - https://onnxruntime.ai
+Converter: ``torch.onnx`` (dynamo) - https://docs.pytorch.org/docs/stable/onnx_export.html
+Limits: none on prompts: the decoder takes any number of prompts and of points in one call. No simplifier is used: what
+onnxslim still finds after our own folding and the exporter's optimiser was measured to save no time.
+"""
+
+import json
+import tempfile
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+
+from lightsam.errors import ContractError, ExportError, UsageError
+from lightsam.stages import ORIG_IM_SIZE, Arrays, Stage
+
+from .base import ExportOptions, LoadedStage, Observe, Precision, Provenance, RunOptions, Session, Value, first_line
+from .half import to_float16
+from .quiet import redirect_output_to_log
+
+NAME = "onnx"
+REQUIRES = ("onnx", "onnxscript", "onnxruntime")
+PRECISIONS: tuple[Precision, ...] = ("float16", "float32")
+OPTIONS = ("opset", "with_masks")
+DYNAMIC_PROMPTS = True
+_PROVIDERS = {"CPU": "CPUExecutionProvider", "CUDA": "CUDAExecutionProvider", "COREML": "CoreMLExecutionProvider"}
+UNITS = tuple(_PROVIDERS)
+
+OPSETS = range(18, 24)
+"""Below 18 the exporter silently writes 18; above 23 no release of ONNX Runtime is tested."""
+_LARGEST_FILE = 2**31 - 2**20
+"""Bytes that one protocol buffer can hold, less some for the graph; weights above lie in a file beside."""
+_TRACED_AT = {"prompts": 2, "points": 5}
+"""Sizes of dynamic axes while tracing; 0 and 1 would be taken for constants."""
+_MOST = 4096
+"""Prompts or points in one call, at most; for the tracer, which wants a bound."""
+_KEPT_NODE_METADATA = "pkg.torch.onnx.name_scopes"
+"""The module that a node comes from; the rest, stack traces with paths of this machine among it, is dropped."""
+
+
+def file_name(stage: str) -> str:
+    """Every stage has a file of its own; weights above 2 GB lie beside it, in ``.data``."""
+    return f"{stage}.onnx"
+
+
+def check_options(options: ExportOptions) -> None:
+    """Refuse what this format cannot do, before any work.
+
+    Raises:
+        UsageError: for an opset that the exporter cannot write.
+    """
+    if options.opset not in OPSETS:
+        raise UsageError(f"there is no opset {options.opset} here; choose from {OPSETS.start} to {OPSETS.stop - 1}")
+
+
+def interface(stage: Stage, options: ExportOptions) -> Stage:
+    """The contract's own: dynamic axes where it has them, float32 in every precision."""
+    return stage
+
+
+def export(stages: Sequence[Stage], path: Path, options: ExportOptions, provenance: Provenance) -> None:
+    """Convert a stage and save it as ``path``.
+
+    Raises:
+        ExportError: with the converter's own message.
+    """
+    import onnx
+
+    (stage,) = stages
+    try:
+        with redirect_output_to_log(NAME):
+            folded = stage.folded()
+            if options.precision == "float16":
+                to_float16(folded)
+            program: Any = torch.onnx.export(
+                folded.module,
+                _traced_inputs(folded),
+                input_names=[spec.name for spec in stage.inputs],
+                output_names=[spec.name for spec in stage.outputs],
+                opset_version=options.opset,
+                dynamic_shapes=_dynamic_shapes(folded),
+                dynamo=True,
+                verbose=False,
+            )
+            _describe(program.model, stage, options, provenance)
+            weights = sum(value.const_value.nbytes for value in program.model.graph.initializers.values())
+            program.save(str(path), external_data=weights > _LARGEST_FILE)
+            onnx.checker.check_model(str(path), full_check=True)  # with shape inference
+    # The exporter raises whatever its passes raise.
+    except Exception as error:
+        raise ExportError(
+            f"torch.onnx could not convert or save the {stage.name} of {provenance.model}: {first_line(error)}"
+        ) from error
+
+
+def _dynamic_shapes(stage: Stage) -> tuple[dict[int, Any] | None, ...]:
+    """The open axes of every input, for the tracer; axes of one name have one size."""
+    axes: dict[str, Any] = {}
+    return tuple(
+        {axis: axes.setdefault(name, torch.export.Dim(name, min=1, max=_MOST)) for axis, name in spec.dynamic.items()}
+        or None
+        for spec in stage.inputs
+    )
+
+
+def trace(stage: Stage) -> torch.export.ExportedProgram:
+    """The graph that the names inside a file come from."""
+    folded = stage.folded()
+    return torch.export.export(
+        folded.module, _traced_inputs(folded), dynamic_shapes=_dynamic_shapes(folded), strict=False
+    )
+
+
+def observe(path: Path, inputs: Mapping[str, np.ndarray], each: Observe, numerics: str = "declared") -> None:
+    """Run a file and show every float inside it, in the order of the graph.
+
+    Raises:
+        ContractError: if the file is damaged.
+    """
+    import onnx
+    import onnxruntime
+
+    try:
+        model = onnx.load(path)
+        there = {output.name for output in model.graph.output}
+        nodes = [(node.op_type, name) for node in model.graph.node for name in node.output if name]
+        model.graph.output.extend(onnx.ValueInfoProto(name=name) for _, name in nodes if name not in there)
+        settings = onnxruntime.SessionOptions()
+        settings.log_severity_level = 3
+        # Unfused: a fused operation has no name of the file's.
+        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+        session = onnxruntime.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
+    except Exception as error:  # as in `load`; and a model above 2 GB cannot be given more outputs in memory
+        raise ContractError(f"{path} cannot be looked into: {first_line(error)}") from error
+    given = {name: np.ascontiguousarray(array, np.float32) for name, array in inputs.items()}
+    names = [output.name for output in session.get_outputs()]
+    found = dict(zip(names, session.run(names, given), strict=True))
+    for op_type, name in nodes:
+        if found[name].dtype.kind == "f":
+            each(Value(op_type, name, found[name].astype(np.float32)))
+
+
+def _traced_inputs(stage: Stage) -> tuple[torch.Tensor, ...]:
+    """Sample inputs whose dynamic axes have sizes of their own."""
+    rng = np.random.Generator(np.random.PCG64(0))
+    tensors = []
+    for spec in stage.inputs:
+        shape = tuple(_TRACED_AT.get(spec.dynamic.get(axis, ""), side) for axis, side in enumerate(spec.shape))
+        tensors.append(torch.from_numpy(spec.sample(rng, shape)))
+    return tuple(tensors)
+
+
+def _describe(model: Any, stage: Stage, options: ExportOptions, provenance: Provenance) -> None:
+    """Write what the file is into the file, and drop what the exporter wrote about this machine."""
+    model.producer_name = "lightsam"
+    model.producer_version = provenance.lightsam_version
+    model.doc_string = f"{provenance.headline} Stage: {stage.name}, {options.precision}. {provenance.license_line}"
+    model.graph.name = f"{provenance.model}_{stage.name}"
+    model.metadata_props.update({**provenance.metadata(), "stage": stage.name, "precision": options.precision})
+    for spec, value in zip((*stage.inputs, *stage.outputs), (*model.graph.inputs, *model.graph.outputs), strict=True):
+        value.doc_string = spec.meaning
+    for node in model.graph.all_nodes():
+        kept = node.metadata_props.get(_KEPT_NODE_METADATA)
+        node.metadata_props.clear()
+        if kept is not None:
+            node.metadata_props[_KEPT_NODE_METADATA] = kept
+        node.doc_string = None
+
+
+def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
+    """Read a file back, by ONNX Runtime.
+
+    Raises:
+        ContractError: if the file is damaged, or was not exported by lightsam.
+        UsageError: for a unit that this build of ONNX Runtime does not have.
+    """
+    session = _session(path, how)
+    metadata = session.get_modelmeta().custom_metadata_map
+    provenance = Provenance.from_metadata(metadata, str(path))
+    return LoadedStage.of(_started(session), metadata.get("stage", ""), provenance)
+
+
+def start(path: Path, stage: str, how: RunOptions) -> Session:
+    """Bring a stage into ONNX Runtime.
+
+    Raises:
+        ContractError: if it refuses the file.
+        UsageError: for a unit that this build of ONNX Runtime does not have.
+    """
+    return _started(_session(path, how))
+
+
+def units_here() -> list[str]:
+    """The units that this build of ONNX Runtime has."""
+    import onnxruntime
+
+    there = onnxruntime.get_available_providers()
+    return [unit for unit, provider in _PROVIDERS.items() if provider in there]
+
+
+def why_not(unit: str) -> str:
+    """Why a unit is not to be had, in a sentence; empty if it is."""
+    here = units_here()
+    return "" if unit in here else f"this build of ONNX Runtime has no {unit}; it has: {', '.join(here)}"
+
+
+def _session(path: Path, how: RunOptions, profile: Path | None = None) -> Any:
+    import onnxruntime
+
+    if how.unit not in units_here():
+        raise UsageError(why_not(how.unit))
+    settings = onnxruntime.SessionOptions()
+    settings.log_severity_level = 3  # errors alone
+    settings.intra_op_num_threads = how.threads or 0
+    if profile is not None:
+        settings.enable_profiling = True
+        settings.profile_file_prefix = str(profile)
+    # What a provider does not take falls to the CPU.
+    providers = dict.fromkeys((_PROVIDERS[how.unit], _PROVIDERS["CPU"]))
+    try:
+        return onnxruntime.InferenceSession(str(path), settings, providers=list(providers))
+    # ONNX Runtime has an exception of its own for each of its status codes, with no common base.
+    except Exception as error:
+        raise ContractError(f"{path} cannot be read as ONNX: {first_line(error)}") from error
+
+
+def _started(session: Any) -> Session:
+    import onnxruntime
+
+    outputs = [output.name for output in session.get_outputs()]
+    takes_size = any(given.name == ORIG_IM_SIZE for given in session.get_inputs())
+
+    def prepare(inputs: Mapping[str, np.ndarray]) -> Callable[[], Arrays]:
+        given = {name: np.ascontiguousarray(array, np.float32) for name, array in inputs.items()}
+        if takes_size and ORIG_IM_SIZE not in given:  # asked by the contract, which knows no masks of full size
+            given[ORIG_IM_SIZE] = np.ones(2, np.float32)
+        return lambda: dict(zip(outputs, session.run(outputs, given), strict=True))
+
+    # A provider that could not be had is silently left out of the session's own list.
+    unit = next(unit for unit, provider in _PROVIDERS.items() if provider == session.get_providers()[0])
+    return Session(prepare, f"ONNX Runtime {onnxruntime.__version__}", unit)
+
+
+def node_times(path: Path, inputs: Mapping[str, np.ndarray], how: RunOptions) -> list[tuple[str, float]]:
+    """The unit and the duration in microseconds of every node of one run, by ONNX Runtime's own profiler.
+
+    Of a node on a GPU that is what it takes to start it.
+
+    Raises:
+        ContractError: if the file is damaged.
+    """
+    with tempfile.TemporaryDirectory() as folder:
+        session = _session(path, how, Path(folder) / "profile")
+        run = _started(session).run
+        run(inputs)  # the first call allocates
+        run(inputs)
+        events = json.loads(Path(session.end_profiling()).read_text())
+    names = {provider: unit for unit, provider in _PROVIDERS.items()}
+    nodes = [event for event in events if event.get("cat") == "Node" and "provider" in event.get("args", {})]
+    second = nodes[len(nodes) // 2 :]
+    return [(names.get(event["args"]["provider"], event["args"]["provider"]), float(event["dur"])) for event in second]

@@ -1,0 +1,259 @@
+"""LiteRT, formerly TensorFlow Lite (``.tflite``), and how it runs: by LiteRT, everywhere.
+
+Runtime: LiteRT - https://ai.google.dev/edge/litert; the files load in tflite-runtime 2.14 too, which many devices have.
+Converter: litert-torch - https://github.com/google-ai-edge/litert-torch
+Limits: static shapes; one prompt a call. float16 is that of the weights: the runtime computes in what its delegate
+prefers. Each file has one signature, ``encode`` or ``decode``; address its tensors by name, the order differs between
+runtimes.
+"""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from functools import partial
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from torch import Tensor, nn
+
+from lightsam.errors import ContractError, ExportError, UsageError
+from lightsam.modeling.prompt_encoder import PositionEmbeddingRandom
+from lightsam.stages import Arrays, Stage, TensorSpec
+
+from .base import (
+    ExportOptions,
+    LoadedStage,
+    Precision,
+    Prepare,
+    Provenance,
+    RunOptions,
+    Session,
+    first_line,
+    static_shapes,
+)
+from .quiet import redirect_output_to_log
+
+NAME = "tflite"
+REQUIRES = ("litert_torch", "ai_edge_litert", "ai_edge_quantizer")
+PRECISIONS: tuple[Precision, ...] = ("float16", "float32")
+OPTIONS = ("point_slots", "image_layout")
+DYNAMIC_PROMPTS = False
+UNITS = ("CPU", "GPU")
+
+SIGNATURES = {"encoder": "encode", "decoder": "decode"}
+METADATA = "lightsam"
+"""Name of the metadata entry that says what the file is: JSON."""
+
+
+def file_name(stage: str) -> str:
+    """Every stage has a file of its own, so that each can be given a delegate of its own."""
+    return f"{stage}.tflite"
+
+
+def check_options(options: ExportOptions) -> None:
+    """Every option that there is can be had."""
+
+
+def interface(stage: Stage, options: ExportOptions) -> Stage:
+    """Static shapes; the image's channels last, if so asked."""
+    stage = static_shapes(stage)
+    if options.image_layout == "nchw":
+        return stage
+    return replace(stage, inputs=tuple(_channels_last(s) if s.name == "image" else s for s in stage.inputs))
+
+
+def _channels_last(spec: TensorSpec) -> TensorSpec:
+    batch, channels, height, width = spec.shape
+    return replace(spec, shape=(batch, height, width, channels))
+
+
+class _Named(nn.Module):
+    """Takes inputs and gives outputs by name: the converter's way to name them."""
+
+    def __init__(self, stage: Stage, taken: Stage) -> None:
+        super().__init__()
+        self.module = stage.module
+        self.outputs = [spec.name for spec in stage.outputs]
+        self.turned = {
+            given.name
+            for given, contract in zip(taken.inputs, stage.inputs, strict=True)
+            if given.shape != contract.shape
+        }
+
+    def forward(self, **inputs: Tensor) -> dict[str, Tensor]:
+        given = {name: x.permute(0, 3, 1, 2) if name in self.turned else x for name, x in inputs.items()}
+        return dict(zip(self.outputs, self.module(**given), strict=True))
+
+
+def export(stages: Sequence[Stage], path: Path, options: ExportOptions, provenance: Provenance) -> None:
+    """Convert a stage and save it as ``path``.
+
+    Raises:
+        ExportError: with the converter's own message.
+    """
+    (stage,) = stages
+    taken = interface(stage, options)
+    try:
+        with redirect_output_to_log(NAME):
+            import litert_torch
+            from ai_edge_litert.tools import flatbuffer_utils
+
+            named = _Named(stage.folded(), taken).eval()
+            inputs = dict(zip((spec.name for spec in taken.inputs), taken.example_tensors(), strict=True))
+            converted = litert_torch.signature(SIGNATURES[stage.name], named, sample_kwargs=inputs).convert()
+            converted.export(str(path))
+            if options.precision == "float16":
+                _store_weights_as_float16(path)
+            model = flatbuffer_utils.read_model(path)
+            _describe(model, taken, options, provenance)
+            flatbuffer_utils.write_model(model, path)
+    # litert-torch raises whatever its passes raise.
+    except Exception as error:
+        raise ExportError(
+            f"litert-torch could not convert or save the {stage.name} of {provenance.model}: {first_line(error)}"
+        ) from error
+
+
+def _store_weights_as_float16(path: Path) -> None:
+    from ai_edge_quantizer import qtyping, quantizer
+
+    quantize = quantizer.Quantizer(str(path))
+    weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
+    quantize.update_quantization_recipe(
+        regex=".*",
+        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+        op_config=qtyping.OpQuantizationConfig(
+            weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True
+        ),
+        algorithm_key=quantizer.AlgorithmName.FLOAT_CASTING,
+    )
+    # The point encoding takes sines of large angles: in float16 its few frequencies cost a decoder up to 30 dB.
+    quantize.update_quantization_recipe(
+        regex=f".*{PositionEmbeddingRandom.__name__}.*",
+        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
+        op_config=qtyping.OpQuantizationConfig(skip_checks=True),
+        algorithm_key=quantizer.AlgorithmName.NO_QUANTIZE,
+    )
+    quantize.quantize(enable_progress_report=False).export_model(str(path), overwrite=True)
+
+
+def _describe(model: Any, taken: Stage, options: ExportOptions, provenance: Provenance) -> None:
+    """Write what the file is into the file: a line as its description, the facts as a metadata entry."""
+    from ai_edge_litert import schema_py_generated as schema
+
+    facts: dict[str, Any] = {**provenance.metadata(), "stage": taken.name, "precision": options.precision}
+    facts["license_line"] = provenance.license_line
+    facts["tensors"] = {spec.name: spec.meaning for spec in (*taken.inputs, *taken.outputs)}
+    model.description = f"{provenance.headline} Stage: {taken.name}, {options.precision}. {provenance.license_line}"
+    buffer, entry = schema.BufferT(), schema.MetadataT()
+    buffer.data = np.frombuffer(json.dumps(facts).encode(), np.uint8)
+    model.buffers.append(buffer)
+    entry.name, entry.buffer = METADATA, len(model.buffers) - 1
+    model.metadata = [*(model.metadata or []), entry]
+
+
+def read_metadata(path: Path) -> dict[str, Any]:
+    """What `export` wrote about a file; empty if it is not one of ours.
+
+    Raises:
+        ContractError: if it is no TFLite file at all.
+    """
+    from ai_edge_litert import schema_py_generated as schema
+
+    content = path.read_bytes()
+    if content[4:8] != b"TFL3":
+        raise ContractError(f"{path} cannot be read as TFLite: it does not begin like one")
+    model = schema.Model.GetRootAs(content, 0)
+    for index in range(model.MetadataLength()):
+        entry = model.Metadata(index)
+        if entry.Name() == METADATA.encode():
+            return dict(json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()))
+    return {}
+
+
+def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
+    """Read a file back, by LiteRT.
+
+    Raises:
+        ContractError: if the file is damaged, or was not exported by lightsam.
+        UsageError: for a unit that does not exist.
+    """
+    try:
+        metadata = read_metadata(path)
+    except ContractError:
+        raise
+    # What a damaged flatbuffer raises depends on where it is damaged.
+    except Exception as error:
+        raise ContractError(f"{path} cannot be read as TFLite: {first_line(error)}") from error
+    provenance = Provenance.from_metadata(metadata, str(path))
+    return LoadedStage.of(start(path, stage, how), metadata["stage"], provenance)
+
+
+def start(path: Path, stage: str, how: RunOptions) -> Session:
+    """Bring a stage into LiteRT: by XNNPACK on the CPU, by ML Drift (Metal, OpenCL or WebGPU) on the GPU.
+
+    Raises:
+        ContractError: if LiteRT refuses the file, or finds no such unit.
+        UsageError: for a unit that does not exist.
+    """
+    if how.unit not in UNITS:
+        raise UsageError(f"LiteRT has no unit {how.unit!r}; choose from: {', '.join(UNITS)}")
+    try:
+        with redirect_output_to_log(NAME):
+            prepare, unit = (_on_cpu if how.unit == "CPU" else _on_gpu)(path, SIGNATURES[stage], how)
+    except Exception as error:  # as in `load`
+        what = "read as TFLite" if how.unit == UNITS[0] else f"run by LiteRT on the {how.unit}"
+        raise ContractError(f"{path} cannot be {what}: {first_line(error)}") from error
+    return Session(prepare, f"LiteRT {version('ai-edge-litert')}", unit)
+
+
+def _on_cpu(path: Path, signature: str, how: RunOptions) -> tuple[Prepare, str]:
+    from ai_edge_litert.interpreter import Interpreter
+
+    interpreter = Interpreter(str(path), num_threads=how.threads)
+    interpreter.allocate_tensors()  # the delegate says here, and never again, that it is there
+    runner = interpreter.get_signature_runner(signature)
+    shapes = {name: tuple(details["shape"]) for name, details in runner.get_input_details().items()}
+
+    def prepare(inputs: Mapping[str, np.ndarray]) -> Callable[[], Arrays]:
+        given = {name: _as_taken(array, shapes.get(name)) for name, array in inputs.items()}
+        return lambda: {name: np.array(array) for name, array in runner(**given).items()}
+
+    return prepare, "CPU"
+
+
+def _on_gpu(path: Path, signature: str, how: RunOptions) -> tuple[Prepare, str]:
+    from ai_edge_litert.compiled_model import CompiledModel
+    from ai_edge_litert.hardware_accelerator import HardwareAccelerator
+
+    # What the GPU does not take falls to the CPU.
+    model = CompiledModel.from_file(str(path), hardware_accel=HardwareAccelerator.GPU | HardwareAccelerator.CPU)
+    unit = "GPU" if model.is_fully_accelerated() else "GPU and CPU"
+    taken = model.get_input_tensor_details(signature)
+    given_back = model.get_output_tensor_details(signature)
+    shapes = {name: tuple(int(side) for side in details["shape"]) for name, details in taken.items()}
+    results = {name: tuple(int(side) for side in details["shape"]) for name, details in given_back.items()}
+    buffers_in = {name: model.create_input_buffer_by_name(signature, name) for name in shapes}
+    buffers_out = {name: model.create_output_buffer_by_name(signature, name) for name in results}
+
+    def call(given: Mapping[str, np.ndarray]) -> Arrays:
+        for name, buffer in buffers_in.items():
+            buffer.write(given[name])
+        model.run_by_name(signature, buffers_in, buffers_out)
+        return {
+            name: buffer.read(int(np.prod(results[name])), np.float32).reshape(results[name])
+            for name, buffer in buffers_out.items()
+        }
+
+    def prepare(inputs: Mapping[str, np.ndarray]) -> Callable[[], Arrays]:
+        return partial(call, {name: _as_taken(inputs[name], shape) for name, shape in shapes.items()})
+
+    return prepare, unit
+
+
+def _as_taken(array: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:
+    """An input in the layout of the file: the contract's image has its channels first."""
+    turned = array.ndim == 4 and shape is not None and array.shape != shape
+    return np.ascontiguousarray(array.transpose(0, 2, 3, 1) if turned else array, np.float32)

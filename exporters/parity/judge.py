@@ -1,0 +1,252 @@
+"""The judge: does a file answer as PyTorch does?
+
+Three comparisons, because one hides errors: each stage alone on the reference's inputs, and the chained pair, the
+candidate's encoder into the candidate's decoder. Everything is measured before anything is judged, and a report holds
+all that failed. Held to the gate are the mask that a user is shown and every other one about which the reference is
+decided; see `masks`.
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+
+from lightsam.metrics import cosine, max_abs_error, mean_abs_error, psnr_db, same_best, same_order, sqnr_db
+from lightsam.predictor import masks_for_prompt
+from lightsam.stages import IOU_PREDICTIONS, Arrays
+from lightsam_exporters.formats.base import LoadedStage
+
+from .gates import Gate
+from .masks import MaskErrors, MaskGroups, compare_masks
+from .reference_image import ReferenceImage
+from .suite import Case
+
+CHAIN = "chain"
+"""Scope of a measurement of both stages together; the others are the stages' names."""
+
+
+@dataclass(frozen=True)
+class Measurement:
+    """One output of one stage, or of the chain, for one case: all its prompts and rounds together."""
+
+    scope: str
+    """"encoder", "decoder" or "chain"."""
+    image: str
+    prompt: str
+    """Name of the case; empty for the encoder, which sees none."""
+    output: str
+    exact: bool
+    """Whether both are equal in every bit."""
+    psnr_db: float | None
+    """None when they are."""
+    sqnr_db: float | None
+    """Likewise."""
+    cosine: float
+    max_abs_error: float
+    mean_abs_error: float
+    masks: MaskGroups | None
+    """None for an output that is no mask."""
+    same_choice: bool | None
+    """Whether a user is shown the same masks; None for other outputs, and where no prompt leaves a choice."""
+    same_order: bool | None
+    """Whether the predicted IoUs rank all masks as the reference does; None for other outputs. No gate holds it: of
+    masks that nobody is shown the order is nobody's concern."""
+    failure: str
+    """What is wrong, in words; empty when it passed."""
+
+
+@dataclass(frozen=True)
+class ParityReport:
+    """What the judge found about one export."""
+
+    judge: str
+    """Who ran the candidate."""
+    suite: str
+    """Name and version of the questions."""
+    gate: Gate
+    measurements: tuple[Measurement, ...] = ()
+    other_failures: tuple[str, ...] = ()
+    """What failed before it could be measured: a changed file, a missing output."""
+
+    @property
+    def failures(self) -> list[str]:
+        """Everything that failed, a line each."""
+        return [*self.other_failures, *(m.failure for m in self.measurements if m.failure)]
+
+    @property
+    def passed(self) -> bool:
+        """Whether something was measured and nothing failed."""
+        return bool(self.measurements) and not self.failures
+
+    def as_dict(self) -> dict[str, Any]:
+        """For the manifest; JSON has no infinity and no NaN: both are null, and `exact` tells them apart."""
+        return {"passed": self.passed, **_finite(asdict(self)), "failures": self.failures}
+
+    def worst(self) -> list[Measurement]:
+        """For every scope and output, the case with the lowest PSNR; failures first."""
+        groups: dict[tuple[str, str], list[Measurement]] = {}
+        for measurement in self.measurements:
+            groups.setdefault((measurement.scope, measurement.output), []).append(measurement)
+        return [min(group, key=lambda m: (not m.failure, _sortable(m.psnr_db))) for group in groups.values()]
+
+
+def _finite(value: Any) -> Any:
+    if isinstance(value, float):
+        return value if math.isfinite(value) else None
+    if isinstance(value, dict):
+        return {key: _finite(inner) for key, inner in value.items()}
+    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
+
+
+def _sortable(value: float | None) -> float:
+    if value is None:
+        return math.inf
+    return -math.inf if math.isnan(value) else value
+
+
+OnPrediction = Callable[[ReferenceImage, Case, Arrays, Arrays], None]
+"""Told the last round's answers of the reference and of a candidate."""
+
+
+def judge(
+    reference_images: Sequence[ReferenceImage],
+    suite: str,
+    encoder: LoadedStage | None,
+    decoder: LoadedStage | None,
+    gate: Gate,
+    other_failures: Sequence[str] = (),
+    on_prediction: OnPrediction = lambda *_: None,
+) -> ParityReport:
+    """Compare candidates with the reference.
+
+    Args:
+        trials: an image each.
+        suite: name and version of the questions.
+        encoder: candidate, or None when there is only a decoder.
+        decoder: likewise; the chain is judged when both are there.
+        other_failures: found before, to stand in the same report.
+        on_answer: shown what the chain answered, or the decoder where there is no encoder, beside the reference.
+    """
+    measurements: list[Measurement] = []
+    failures = list(other_failures)
+    for reference_image in reference_images:
+        comparison = _Comparison(reference_image, gate, measurements, failures)
+        embeddings: Arrays = {}
+        if encoder is not None:
+            embeddings = encoder({"image": reference_image.pixels})
+            comparison.add("encoder", None, {"image_embeddings": reference_image.embeddings}, embeddings)
+        for case in reference_image.cases if decoder is not None else ():
+            assert decoder is not None  # by the line above
+            slots = decoder.provenance.point_slots
+            expected = reference_image.expected(case)
+            found: list[Arrays] = []
+            if not (case.chain_only and "image_embeddings" in embeddings):
+                found = reference_image.ask(
+                    decoder, slots, reference_image.embeddings, case, expected=expected, forced=True
+                )
+                comparison.add("decoder", case, _stacked(expected), _stacked(found))
+            own = embeddings.get("image_embeddings")
+            if own is not None and own.shape == reference_image.embeddings.shape:
+                found = reference_image.ask(decoder, slots, own, case, expected=expected)
+                comparison.add(CHAIN, case, _stacked(expected), _stacked(found))
+            if found:  # embeddings of another shape have no answers to what is asked of the chain alone
+                on_prediction(reference_image, case, expected[-1], found[-1])
+    judges = dict.fromkeys(candidate.judge for candidate in (encoder, decoder) if candidate is not None)
+    return ParityReport("; ".join(judges), suite, gate, tuple(measurements), tuple(failures))
+
+
+def _stacked(rounds: Sequence[Arrays]) -> Arrays:
+    return {name: np.concatenate([prediction[name] for prediction in rounds]) for name in rounds[0]}
+
+
+@dataclass
+class _Comparison:
+    """Measures the outputs about one image, and collects what is wrong."""
+
+    reference_image: ReferenceImage
+    gate: Gate
+    measurements: list[Measurement]
+    failures: list[str]
+
+    def add(self, scope: str, case: Case | None, reference: Arrays, candidate: Arrays) -> None:
+        """Compare every output of the reference, by name; without a case those of the encoder."""
+        where = ", ".join(filter(None, (scope, self.reference_image.name, case.name if case else "")))
+        for name, expected in reference.items():
+            found = candidate.get(name)
+            if found is None:
+                self.failures.append(f"{where}: the output {name!r} is missing; there are {sorted(candidate)}")
+            elif found.shape != expected.shape:
+                self.failures.append(f"{where}: {name} is {found.shape}, the reference's is {expected.shape}")
+            else:
+                self.measurements.append(self._measure(scope, where, case, name, expected, found))
+
+    def _measure(
+        self, scope: str, where: str, case: Case | None, name: str, expected: np.ndarray, found: np.ndarray
+    ) -> Measurement:
+        gate = self.gate
+        decibels, noise = psnr_db(expected, found), sqnr_db(expected, found)
+        masks = choice = order = None
+        if case is not None:
+            shown = [index for prediction in self.reference_image.shown(case) for index in prediction]
+            masks = compare_masks(name, expected, found, self.reference_image.frame, shown, gate.rounding)
+            if name == IOU_PREDICTIONS:
+                choice = _same_choice(case, expected, found, gate.iou_tolerance)
+                order = all(same_order(a, b, gate.iou_tolerance) for a, b in zip(expected, found, strict=True))
+        reasons = []
+        if not np.isfinite(found).all():
+            reasons.append(f"{int((~np.isfinite(found)).sum())} values are NaN or infinite")
+        elif scope != CHAIN and decibels < gate.psnr_db:
+            reasons.append(f"PSNR {decibels:.1f} dB is below the gate of {gate.psnr_db:g} dB")
+        if masks is not None:
+            reasons += _below(gate, "the mask that is shown", masks.shown)
+            reasons += _below(gate, "another mask, of which the reference is sure", masks.decided)
+        if choice is False:
+            reasons.append("another mask has the best predicted IoU, and is shown")
+        return Measurement(
+            scope=scope,
+            image=self.reference_image.name,
+            prompt=case.name if case else "",
+            output=name,
+            exact=decibels == math.inf,
+            psnr_db=None if decibels == math.inf else decibels,
+            sqnr_db=None if noise == math.inf else noise,
+            cosine=cosine(expected, found),
+            max_abs_error=max_abs_error(expected, found),
+            mean_abs_error=mean_abs_error(expected, found),
+            masks=masks,
+            same_choice=choice,
+            same_order=order,
+            failure=f"{where}: {name}: {'; '.join(reasons)}" if reasons else "",
+        )
+
+
+def _same_choice(case: Case, expected: np.ndarray, found: np.ndarray, tolerance: float) -> bool | None:
+    """Whether the best of the masks that answer a prompt is the reference's, where there are several.
+
+    Args:
+        expected: (rounds * prompts, K) predicted IoUs; only the first round asks without a mask, and so may leave
+            a choice.
+        found: likewise.
+    """
+    same = [
+        same_best(a[answering], b[answering], tolerance)
+        for prompt, a, b in zip(case.prompts, expected, found, strict=False)
+        if len(a[answering := masks_for_prompt(prompt)]) > 1
+    ]
+    return all(same) if same else None
+
+
+def _below(gate: Gate, which: str, errors: MaskErrors | None) -> list[str]:
+    """What of a group of masks is below the gate, in words."""
+    if errors is None:
+        return []
+    return [
+        f"{what} of {which} is {value:.5f}, below the gate of {least:g}"
+        for what, value, least in (
+            ("mask IoU", errors.real_mask_iou, gate.mask_iou),
+            ("boundary IoU", errors.real_boundary_iou, gate.boundary_iou),
+        )
+        if value < least
+    ]

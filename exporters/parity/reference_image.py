@@ -1,0 +1,123 @@
+"""One image of a suite, and what is asked about it: of PyTorch once, and of every file in the same way."""
+
+from collections.abc import Iterator, Sequence
+from copy import copy
+from functools import cached_property
+
+import numpy as np
+
+from lightsam.predictor import shown_mask
+from lightsam.prompts import Prompt, encode_prompts
+from lightsam.stages import IOU_PREDICTIONS, LOW_RES_MASKS, ORIG_IM_SIZE, STAGE_NAMES, Arrays, Runner, Stages
+from lightsam.transforms import to_model_input
+
+from .suite import Case, SuiteImage
+
+
+class ReferenceImage:
+    """One image of a suite, with the reference's answers: each is computed once, for all candidates."""
+
+    def __init__(self, reference: Stages, image: SuiteImage, point_slots: int | None = None) -> None:
+        """Prepare an image.
+
+        Args:
+            reference: whose answers are right.
+            image: and what is asked about it.
+            point_slots: of the reference, where its shapes are static.
+        """
+        self.reference = reference
+        self.point_slots = point_slots
+        self.name = image.name
+        self.image = image.image
+        self.cases = image.cases
+        self.pixels, self.frame = to_model_input(image.image, reference.encoder.inputs[0].shape[-1])
+        self._expected: dict[str, list[Arrays]] = {}
+
+    @cached_property
+    def embeddings(self) -> np.ndarray:
+        """The reference's embeddings of the image."""
+        return self.reference.encoder.run({"image": self.pixels})["image_embeddings"]
+
+    def against(self, reference: Stages) -> "ReferenceImage":
+        """The same trial with another form of the reference's decoder; its embeddings are not computed again."""
+        other = copy(self)
+        other.reference = reference
+        other._expected = {}
+        return other
+
+    def expected(self, case: Case) -> list[Arrays]:
+        """The reference's answers, a round each."""
+        if case.name not in self._expected:
+            self._expected[case.name] = self.ask(self.reference.decoder.run, self.point_slots, self.embeddings, case)
+        return self._expected[case.name]
+
+    def shown(self, case: Case) -> list[list[int]]:
+        """Which mask a user is shown, as the reference chooses: an index a prompt, a list of them a round."""
+        return [self._shown(case, index, prediction) for index, prediction in enumerate(self.expected(case))]
+
+    @staticmethod
+    def _shown(case: Case, index: int, prediction: Arrays) -> list[int]:
+        # Only the first round asks without a mask.
+        asked = [prompt if index == 0 else prompt.refined(np.empty(0)) for prompt in case.prompts]
+        return [shown_mask(prompt, row) for prompt, row in zip(asked, prediction[IOU_PREDICTIONS], strict=True)]
+
+    def ask(
+        self,
+        decoder: Runner,
+        point_slots: int | None,
+        embeddings: np.ndarray,
+        case: Case,
+        *,
+        expected: Sequence[Arrays] | None = None,
+        forced: bool = False,
+    ) -> list[Arrays]:
+        """Ask a decoder every prompt of a case, in every round.
+
+        Later rounds refine the mask that a user was shown. A file follows the reference's choice among the masks:
+        were a tie to fall the other way, its later rounds would be about another thing.
+
+        Args:
+            decoder: with the inputs and outputs of the contract.
+            point_slots: of a decoder with static shapes, which is asked one prompt a call; None for a dynamic one.
+            embeddings: (1, 256, E, E).
+            expected: the reference's answers, whose choice of masks is followed; None for the decoder's own.
+            forced: whether later rounds are given the masks of ``expected`` and not the decoder's own.
+
+        Returns:
+            A round each, the prompts along the first axis.
+        """
+        rounds: list[Arrays] = []
+        for index in range(case.rounds):
+            prompts = list(case.prompts)
+            if index:
+                choosing = rounds if expected is None else expected
+                shown = self._shown(case, index - 1, choosing[index - 1])
+                masks = (choosing if forced else rounds)[index - 1].get(LOW_RES_MASKS, np.empty(0))  # (B, K, 4E, 4E)
+                if masks.ndim != 4 or masks.shape[1] <= max(shown) or not np.isfinite(masks).all():
+                    rounds.append(rounds[-1])  # nothing to go on with; it fails as it is
+                    continue
+                prompts = [prompt.refined(mask[k]) for prompt, mask, k in zip(prompts, masks, shown, strict=True)]
+            calls = [prompts] if point_slots is None else [[prompt] for prompt in prompts]
+            predictions = [decoder(self.inputs(embeddings, call, point_slots)) for call in calls]
+            rounds.append(
+                {name: np.concatenate([prediction[name] for prediction in predictions]) for name in predictions[0]}
+                if len(predictions) > 1
+                else predictions[0]
+            )
+        return rounds
+
+    def inputs(self, embeddings: np.ndarray, prompts: Sequence[Prompt], point_slots: int | None) -> Arrays:
+        """What a decoder is given for one call."""
+        inputs = {"image_embeddings": embeddings, **encode_prompts(prompts, self.frame, point_slots)}
+        if any(spec.name == ORIG_IM_SIZE for spec in self.reference.decoder.inputs):
+            inputs[ORIG_IM_SIZE] = np.array([self.frame.height, self.frame.width], np.float32)
+        return inputs
+
+    def stage_inputs(self, stage: str, point_slots: int | None) -> Iterator[Arrays]:
+        """What a stage is given about this image, one call after the other; grids left out."""
+        if stage == STAGE_NAMES[0]:
+            yield {"image": self.pixels}
+            return
+        for case in self.cases:
+            for prompt in () if case.chain_only else case.prompts:
+                yield self.inputs(self.embeddings, [prompt], point_slots)

@@ -1,0 +1,5 @@
+"""``python -m lightsam.cli``."""
+
+from lightsam.cli import main
+
+main()

@@ -1,0 +1,197 @@
+"""``lightsam evaluate``: masks against ground truth."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lightsam.cli.console import DownloadBar, out, progress
+from lightsam.cli.groups import RUN, RunByDefault
+from lightsam.cli.options import AcceptLicense, ComputeUnits, Numerics, examples, names_in
+from lightsam.cli.tables import print_tables
+
+if TYPE_CHECKING:
+    from lightsam_benchmarks.quality.evaluation import Evaluation
+
+_EPILOG = examples(
+    "lightsam evaluate mobile_sam --coco instances_val2017.json --images val2017 --limit 500 --output coco.json",
+    "lightsam evaluate artifacts/mobile_sam --coco zoo.json --images zoo --clicks 5 --output out.json --page out.html",
+    "lightsam evaluate mobile_sam --vs artifacts/mobile_sam/onnx-float16 --masks masks --images photos --output o.json",
+    "lightsam evaluate artifacts/mobile_sam/onnx-float16 --bsds groundTruth/test --images images/test --output b.json",
+)
+
+app = typer.Typer(
+    cls=RunByDefault,
+    help="Masks against ground truth; [bold]lightsam evaluate SUBJECT...[/bold] measures.",
+    epilog=_EPILOG,
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+
+
+@app.command(name=RUN, epilog=_EPILOG)
+def run(
+    subjects: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SUBJECT...", help="A model's name (PyTorch), a folder of exports, or one of its folders."
+        ),
+    ],
+    images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the images.")],
+    output: Annotated[Path, typer.Option(metavar="FILE.json", help="The record.")],
+    coco: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Ground truth: annotations as COCO's.")] = None,
+    masks: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="Ground truth: STEM.png, a value an object, or STEM_0.png, STEM_1.png, ..."),
+    ] = None,
+    bsds: Annotated[Path | None, typer.Option(metavar="DIR", help="Ground truth: BSDS500's .mat files.")] = None,
+    prompts: Annotated[str, typer.Option(help="box, point, clicks, separated by commas.")] = "box,point",
+    clicks: Annotated[int, typer.Option(help="Also this many clicks on each object.")] = 0,
+    limit: Annotated[int | None, typer.Option(help="Evaluate this many images, drawn by the seed.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the sample, of random clicks and of the intervals.")] = 0,
+    protocol: Annotated[
+        str, typer.Option(help="Which mask is scored, which box, which clicks: lightsam, efficientvit or edgesam.")
+    ] = "lightsam",
+    vs: Annotated[
+        str | None,
+        typer.Option("--vs", metavar="OTHER", help="Another subject; the difference to each, with its interval."),
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of models: as for an export; repeatable, a subject each. trained by default.",
+            metavar="official|SET|trained|seeded|auto|PATH",
+        ),
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(help="Of models: side of the square input.")] = None,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help="Of folders: coreml, onnx, tflite, coreai, separated by commas.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="Of folders: this precision alone.")] = None,
+    annotator: Annotated[str, typer.Option(help="BSDS500: whose regions; a number from 1 on, or all.")] = "1",
+    drop_empty: Annotated[
+        bool, typer.Option("--drop-empty", help="Leave out objects without a pixel instead of refusing them.")
+    ] = False,
+    page: Annotated[
+        Path | None, typer.Option(metavar="FILE.html", help="Also a page, with the worst answers as images.")
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record that is there.")] = False,
+    threads: Annotated[int | None, typer.Option(help="On the CPU; what each runtime takes by default.")] = None,
+    compute_units: ComputeUnits = "ALL",
+    numerics: Numerics = "declared",
+    accept_license: AcceptLicense = False,
+) -> None:
+    """Prompt every annotated object, and measure the masks; started again after a kill, it goes on where it was."""
+    from lightsam.errors import ArtifactExistsError
+    from lightsam.files import ensure_writable, write_text
+    from lightsam_benchmarks.quality import dataset, report
+    from lightsam_benchmarks.quality.page import as_html
+    from lightsam_benchmarks.quality.run import evaluate
+    from lightsam_benchmarks.quality.subjects import Loading, find
+    from lightsam_exporters.formats.base import RunOptions
+
+    settings = _evaluation(
+        coco=coco, masks=masks, bsds=bsds, images=images, prompts=prompts, clicks=clicks, limit=limit, seed=seed,
+        protocol=protocol, annotator=annotator, drop_empty=drop_empty,
+    )  # fmt: skip
+    report.check_suffix(output, (".json",))
+    if page is not None:
+        report.check_suffix(page, (".html",))
+    if output.exists() and not overwrite:
+        raise ArtifactExistsError(f"{output} is there already: choose another --output, or say --overwrite")
+    loading = Loading(
+        tuple(weights or ()), image_size, names_in(format_name), precision,
+        RunOptions(compute_units, numerics, threads=threads), accept_license,
+        DownloadBar(),
+    )  # fmt: skip
+    found, others = find(subjects, [] if vs is None else [vs], loading, settings)
+    data = dataset.load(settings)
+    ensure_writable(output.parent)
+    if page is not None:
+        ensure_writable(page.parent)
+    candidates = [*found, *(one for one in others if one not in found)]
+    pairs = [(one.name, other.name) for one in found for other in others if one.name != other.name]
+    with progress(len(candidates) * len(data.samples)) as begin:
+        outcome = evaluate(candidates, data, settings, output, pairs=pairs, overwrite=overwrite, on_step=begin)
+    print_tables(report.tables(outcome.record), report.notes(outcome.record), [])
+    written = [output]
+    if page is not None:
+        write_text(page, as_html([outcome.record], outcome.worst, data))
+        written.append(page)
+    out.print(f"written to {' and '.join(map(str, written))}", soft_wrap=True, markup=False)
+
+
+def _evaluation(
+    *,
+    coco: Path | None,
+    masks: Path | None,
+    bsds: Path | None,
+    images: Path,
+    prompts: str,
+    clicks: int,
+    limit: int | None,
+    seed: int,
+    protocol: str,
+    annotator: str,
+    drop_empty: bool,
+) -> "Evaluation":
+    from lightsam.errors import UsageError
+    from lightsam_benchmarks.quality.evaluation import BSDS, COCO, MASKS, Evaluation
+
+    given = {kind: path for kind, path in ((COCO, coco), (MASKS, masks), (BSDS, bsds)) if path is not None}
+    if len(given) != 1:
+        raise UsageError("give the ground truth as one of --coco FILE.json, --masks DIR and --bsds DIR")
+    ((kind, truth),) = given.items()
+    return Evaluation(kind, truth, images, names_in(prompts), clicks, limit, seed, protocol, annotator, drop_empty)
+
+
+@app.command(
+    epilog=examples(
+        "lightsam evaluate compare last-release.json now.json",
+        "lightsam evaluate compare mobile_sam.json repvit_sam.json --margin 0.01",
+    )
+)
+def compare(
+    old: Annotated[Path, typer.Argument(metavar="OLD", help="A record.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="Another one, of the same data and protocol.")],
+    margin: Annotated[float, typer.Option(help="mIoU that may be lost, beyond noise.")] = 0.002,
+) -> None:
+    """Say what became worse beyond noise; exit status 1 when it is by more than the margin."""
+    from lightsam.errors import EvaluationError
+    from lightsam_benchmarks.quality import report, storage
+    from lightsam_benchmarks.quality.compare import compare as compare_records
+    from lightsam_benchmarks.quality.compare import differing_settings
+
+    before, after = storage.read(old), storage.read(new)
+    found = compare_records(before, after)
+    print_tables(report.differences(found), [f"differs: {line}" for line in differing_settings(before, after)], [])
+    lost = [one for one in found if one.is_lost(margin)]
+    if lost:
+        raise EvaluationError(f"{len(lost)} of {len(found)} lost more than {margin:g} mIoU, beyond noise")
+
+
+@app.command(
+    epilog=examples(
+        "lightsam evaluate report test.json",
+        "lightsam evaluate report coco.json bsds.json --output quality.md --output quality.html",
+    )
+)
+def report(
+    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Records, or a sweep's results (.jsonl).")],
+    output: Annotated[
+        list[Path] | None, typer.Option(metavar="FILE", help=".html for people, .md for a README. Repeatable.")
+    ] = None,
+) -> None:
+    """Print the tables of records, and write them; the worst answers are on the page that a run writes."""
+    from lightsam_benchmarks.quality import storage
+    from lightsam_benchmarks.quality.report import check_suffix, notes, tables, write_report
+
+    for path in output or ():
+        check_suffix(path)
+    records = [one for path in runs for one in storage.read_all(path)]
+    for one in records:
+        print_tables(tables(one), notes(one), [])
+    for path in output or ():
+        write_report(records, path)
+    if output:
+        out.print(f"written to {' and '.join(map(str, output))}", soft_wrap=True, markup=False)
