@@ -6,27 +6,29 @@ The public names are below; importing the package costs nothing until one of the
 from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
+from lightsam.version import __version__ as __version__
+
 if TYPE_CHECKING:
     from lightsam.errors import LightSamError
     from lightsam.models import MODELS
     from lightsam.predictor import Encoding, Prediction, Predictor
     from lightsam.prompts import Prompt
     from lightsam.stages import Stage, Stages, TensorSpec, split
-    from lightsam.weights.checkpoints import Weights, load_model
-
-__version__ = "0.1.0"
+    from lightsam.weights.checkpoints import load_model
+    from lightsam.weights.loaded import LoadedModel, Weights
 
 _HOMES = {
     "Prediction": "predictor",
     "Encoding": "predictor",
     "LightSamError": "errors",
+    "LoadedModel": "weights.loaded",
     "MODELS": "models",
     "Predictor": "predictor",
     "Prompt": "prompts",
     "Stage": "stages",
     "Stages": "stages",
     "TensorSpec": "stages",
-    "Weights": "weights.checkpoints",
+    "Weights": "weights.loaded",
     "load_model": "weights.checkpoints",
     "split": "stages",
 }
@@ -35,6 +37,7 @@ __all__ = [
     "Prediction",
     "Encoding",
     "LightSamError",
+    "LoadedModel",
     "Predictor",
     "Prompt",
     "Stage",

@@ -1,4 +1,4 @@
-"""What a model costs, counted on its own graphs: nothing here is typed in."""
+"""Parameters and multiply-accumulates of a model, counted on the graphs that are exported."""
 
 from dataclasses import dataclass
 
@@ -11,15 +11,22 @@ from lightsam.stages import Stage, split
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one stage, as it is exported (folded)."""
+    """What one stage costs, as it is exported (folded)."""
 
     parameters: int
     gmacs: float
-    """Billions of multiply-accumulates of convolutions and matrix products, one image or one prompt."""
+    """Billions of multiply-accumulates of convolutions and matrix products, for one image or one prompt."""
 
 
 def count(card: ModelCard, image_size: int | None = None) -> dict[str, Cost]:
-    """Count each stage of a model, by its name, without memory or weights.
+    """Count each stage of a model, without memory or weights.
+
+    Args:
+        card: of the model.
+        image_size: side of the square input, in pixels; None for the model's own.
+
+    Returns:
+        The cost of each stage by its name.
 
     Raises:
         UsageError: for an image size that the model does not allow.

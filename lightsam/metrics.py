@@ -1,4 +1,4 @@
-"""How far two answers are apart. Everything is computed in float64."""
+"""How far a prediction is from a reference, as numbers and as masks. Everything is computed in float64."""
 
 import math
 
@@ -100,9 +100,9 @@ def band_width(shape: tuple[int, ...], width: float = 0.02) -> int:
 
 
 def outline_band(mask: np.ndarray, distance: int) -> np.ndarray:
-    """The pixels of a mask from which a pixel outside is at most ``distance`` away, along or across.
+    """The pixels of a mask that have a pixel outside it within ``distance`` rows and columns.
 
-    Beyond the edge of the array is outside, so a mask may be cropped to its extent.
+    What lies beyond the edge of the array counts as outside, so a mask may be cropped to its extent.
     """
     side = 2 * distance + 1
     # Sums over squares, from a table of sums: a pixel whose square is full lies inside.
@@ -113,27 +113,29 @@ def outline_band(mask: np.ndarray, distance: int) -> np.ndarray:
 
 
 def stability_score(logits: np.ndarray, offset: float = 1.0) -> float:
-    """How decided a mask is: the IoU of what it is with the threshold moved up, and moved down.
+    """How little a mask depends on its threshold: the IoU of the masks at a higher and at a lower one.
 
-    segment-anything's ``calculate_stability_score`` and its automatic mask generator's offset
-    (https://github.com/facebookresearch/segment-anything, ``segment_anything/utils/amg.py``); 1 where nothing comes
-    near the threshold, as of a mask that is empty beyond doubt.
+    segment-anything's ``calculate_stability_score``, with the offset of its automatic mask generator
+    (https://github.com/facebookresearch/segment-anything, ``segment_anything/utils/amg.py``).
 
     Args:
-        logits: (height, width) at the image's size; 0 is the threshold.
-        offset: by which it is moved, in logits.
+        logits: (height, width) at the image's size; the threshold is 0.
+        offset: how far the two thresholds are from 0, in logits.
+
+    Returns:
+        0..1; 1 if no logit is within the offset of 0, an empty mask included.
     """
     return mask_iou(logits > offset, logits > -offset)
 
 
 def same_order(reference: np.ndarray, candidate: np.ndarray, tolerance: float) -> bool:
-    """Whether two rows of scores rank alike, but for those that the reference has within ``tolerance``."""
+    """Whether two rows of scores have the same ranking; scores whose references differ by at most ``tolerance`` tie."""
     a, b = _pair(reference, candidate)
     apart = a[:, None] - a[None] > tolerance
     return bool((b[:, None] > b[None])[apart].all())
 
 
 def same_best(reference: np.ndarray, candidate: np.ndarray, tolerance: float) -> bool:
-    """Whether the best of the candidate's scores is, in the reference, at most ``tolerance`` below its own best."""
+    """Whether the candidate's best choice is as good by the reference's scores, to ``tolerance``."""
     a, b = _pair(reference, candidate)
     return bool(np.isfinite(b).all() and a[b.argmax()] >= a.max() - tolerance)

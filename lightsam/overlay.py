@@ -1,4 +1,4 @@
-"""An image with its mask and its prompt drawn on it, for people; and all masks of an answer side by side."""
+"""An image with a mask and its prompt drawn on it, and all masks of a prediction side by side."""
 
 from dataclasses import replace
 
@@ -14,8 +14,8 @@ FOREGROUND_COLOUR = (46, 204, 64)
 BACKGROUND_COLOUR = (255, 65, 54)
 OPACITY = 0.5
 
-# Of `draw_all`, in pixels. Every tile has the same longest side, whatever the image's: the captions of a thumbnail
-# can be read then, and a 12-megapixel image does not make a poster.
+# Of `draw_all`, in pixels. Every tile has the same longest side, whatever the image's, so that the captions of a
+# thumbnail can be read and the sheet of a 12-megapixel image stays small.
 TILE = 480
 GAP = 12
 CAPTION_HEIGHT = 34
@@ -30,6 +30,9 @@ def draw_overlay(image: Image.Image, mask: np.ndarray, prompt: Prompt) -> Image.
         image: RGB.
         mask: (height, width) bool, of the image's size.
         prompt: in pixels of the image.
+
+    Returns:
+        RGB, of the image's size.
     """
     pixels = np.asarray(image, np.float32).copy()
     pixels[mask] = (1 - OPACITY) * pixels[mask] + OPACITY * np.array(MASK_COLOUR, np.float32)
@@ -52,14 +55,14 @@ def draw_overlay(image: Image.Image, mask: np.ndarray, prompt: Prompt) -> Image.
 
 
 def draw_all(image: Image.Image, prediction: Prediction, prompt: Prompt) -> Image.Image:
-    """Draw every mask of an answer as an overlay of its own, from left to right, on white.
+    """Draw every mask of a prediction as an overlay of its own, from left to right, on white.
 
     Below each stand its index and its predicted IoU; the best one, which is the mask that a caller writes, has a blue
     frame and the word "chosen".
 
     Args:
         image: RGB, of any size: each tile is scaled to a longest side of `TILE`.
-        answer: about this image.
+        prediction: about this image.
         prompt: in pixels of the image.
 
     Returns:

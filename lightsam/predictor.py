@@ -1,6 +1,11 @@
 """From an image and a prompt to masks: encode once, answer many prompts.
 
 The same code runs over PyTorch and over exported files: both are two `Runner`s.
+
+The way of an image: `Predictor.encode` -> lightsam.transforms (to the square input) -> the encoder stage; the way of
+a prompt: `Predictor.predict` -> lightsam.prompts (to the decoder's inputs) -> the decoder stage -> lightsam.transforms
+(masks at the image's size). lightsam.geometry has the arithmetic of both, lightsam.stages the two stages, and the
+model's own file the layers.
 """
 
 from collections.abc import Sequence
@@ -8,19 +13,22 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from lightsam.geometry import Frame, Preprocess
 from lightsam.modeling.sam import Sam
 from lightsam.prompts import Prompt, encode_prompts
-from lightsam.stages import Runner, split
-from lightsam.transforms import MASK_THRESHOLD, Frame, ImageSource, open_image, to_model_input, upscale_masks
+from lightsam.stages import IOU_PREDICTIONS, LOW_RES_MASKS, Arrays, Runner, split
+from lightsam.transforms import MASK_THRESHOLD, ImageSource, open_image, to_model_input, upscale_masks
+from lightsam.weights.loaded import LoadedModel
 
 
 @dataclass(frozen=True)
 class Encoding:
     """An image that prompts can be answered about."""
 
-    image_embeddings: np.ndarray
-    """(1, 256, E, E)."""
+    features: Arrays
+    """The encoder's outputs by name: ``image_embeddings`` (1, C, E, E) float32, and what else the model has."""
     frame: Frame
+    """Where the image lies in the model's input."""
 
 
 @dataclass(frozen=True)
@@ -30,7 +38,7 @@ class Prediction:
     masks: np.ndarray
     """(K, height, width) bool, at the image's own size."""
     iou_predictions: np.ndarray
-    """(K,) float32: how good the model thinks that each is."""
+    """(K,) float32: the IoU with the true mask that the model predicts for each."""
     low_res_masks: np.ndarray
     """(K, 4E, 4E) float32 logits; any of them can be the ``mask`` of the next prompt."""
 
@@ -41,42 +49,84 @@ class Prediction:
 
 
 class Predictor:
-    """Answers prompts about images with an encoder and a decoder."""
+    """Answers prompts about images with an encoder and a decoder.
 
-    def __init__(self, encoder: Runner, decoder: Runner, image_size: int, point_slots: int | None = None) -> None:
+    Example:
+        >>> from lightsam import Predictor, Prompt, load_model
+        >>> predictor = Predictor.from_model(load_model("mobile_sam"))
+        >>> encoding = predictor.encode("photo.jpg")  # the slow half, once an image
+        >>> prediction = predictor.predict(encoding, Prompt(points=[(320, 240)]))
+        >>> mask = prediction.masks[prediction.best]  # (height, width) bool
+        >>> refined = Prompt(
+        ...     points=[(320, 240), (90, 80)], labels=[1, 0], mask=prediction.low_res_masks[prediction.best]
+        ... )
+        >>> prediction = predictor.predict(encoding, refined)
+    """
+
+    def __init__(
+        self,
+        encoder: Runner,
+        decoder: Runner,
+        preprocess: Preprocess,
+        *,
+        point_slots: int | None = None,
+        takes_masks: bool = True,
+    ) -> None:
         """Join two stages.
 
         Args:
-            image_size: side of the encoder's input, in pixels.
+            encoder: runs the encoder stage.
+            decoder: runs the decoder stage.
+            preprocess: how the model takes its images.
             point_slots: prompt slots of a decoder with static shapes, which also takes one prompt a call; None for a
                 dynamic one.
+            takes_masks: whether the model takes masks of earlier predictions.
         """
         self._encoder = encoder
         self._decoder = decoder
-        self.image_size = image_size
+        self.preprocess = preprocess
         self.point_slots = point_slots
+        self.takes_masks = takes_masks
 
     @classmethod
-    def from_model(cls, model: Sam) -> "Predictor":
-        """Prediction with PyTorch."""
-        stages = split(model)
-        return cls(stages.encoder.run, stages.decoder.run, model.image_size)
+    def from_model(cls, model: Sam | LoadedModel) -> "Predictor":
+        """A predictor that runs the PyTorch model.
+
+        Args:
+            model: what `load_model` returned, or a `Sam` with weights; it is run on the device that it is on.
+
+        Returns:
+            A predictor that takes any number of points and prompts.
+        """
+        stages = split(model.sam if isinstance(model, LoadedModel) else model)
+        return cls(stages.encoder.run, stages.decoder.run, stages.preprocess, takes_masks=stages.takes_masks)
 
     def encode(self, image: ImageSource) -> Encoding:
-        """Run the encoder on an image: a path, a Pillow image, or an array as `open_image` takes it.
+        """Run the encoder on an image.
+
+        Args:
+            image: a path, a Pillow image, or an array (H, W, 3) RGB or (H, W) grey, uint8.
+
+        Returns:
+            What `predict` needs; it can be kept and used for any number of prompts.
 
         Raises:
             ImageError: if it cannot be read.
         """
-        pixels, frame = to_model_input(open_image(image), self.image_size)
-        return Encoding(self._encoder({"image": pixels})["image_embeddings"], frame)
+        pixels, frame = to_model_input(open_image(image), self.preprocess)
+        return Encoding(self._encoder({"image": pixels}), frame)
 
     def predict(self, encoding: Encoding, prompt: Prompt, *, multimask: bool | None = None) -> Prediction:
-        """Prediction one prompt.
+        """Answer one prompt.
 
         Args:
-            multimask: three masks for an ambiguous prompt, or the single one; None gives three for a lone point, which
-                is what they were trained for.
+            encoding: of the image, as `encode` returned it.
+            prompt: in pixels of the image.
+            multimask: True for three masks, which an ambiguous prompt needs; False for the single one; None for three
+                if the prompt is a lone point, which is what they were trained for.
+
+        Returns:
+            One mask or three, at the image's own size.
 
         Raises:
             PromptError: for a prompt that does not fit the image or the decoder.
@@ -91,21 +141,29 @@ class Predictor:
         multimask: bool | None = None,
         best_only: bool = False,
     ) -> list[Prediction]:
-        """Prediction several prompts about one image; in one call where the decoder allows.
+        """Answer several prompts about one image; in one call of the decoder where it allows that.
 
         Args:
+            encoding: of the image, as `encode` returned it.
+            prompts: in pixels of the image.
             multimask: as for `predict`.
             best_only: give the one mask with the highest predicted IoU, and bring no other to the image's size.
+
+        Returns:
+            One prediction a prompt, in their order; none for no prompts.
+
+        Raises:
+            PromptError: for a prompt that does not fit the image or the decoder.
         """
         if not prompts:
             return []
         batches = [prompts] if self.point_slots is None else [[prompt] for prompt in prompts]
         predictions: list[Prediction] = []
         for batch in batches:
-            inputs = encode_prompts(batch, encoding.frame, self.point_slots)
-            outputs = self._decoder({"image_embeddings": encoding.image_embeddings, **inputs})
+            inputs = encode_prompts(batch, encoding.frame, self.point_slots, takes_masks=self.takes_masks)
+            outputs = self._decoder({**encoding.features, **inputs})
             for prompt, low_res_masks, iou_predictions in zip(
-                batch, outputs["low_res_masks"], outputs["iou_predictions"], strict=True
+                batch, outputs[LOW_RES_MASKS], outputs[IOU_PREDICTIONS], strict=True
             ):
                 kept = masks_for_prompt(prompt, multimask)
                 if best_only:
@@ -123,7 +181,11 @@ def masks_for_prompt(prompt: Prompt, multimask: bool | None = None) -> slice:
     single answer to every other one (https://arxiv.org/abs/2304.02643, section 3).
 
     Args:
+        prompt: that was asked.
         multimask: three masks or the single one, whatever the prompt is; None goes by the prompt.
+
+    Returns:
+        A slice of the decoder's K masks.
     """
     if multimask is None:
         multimask = len(prompt.points) == 1 and prompt.box is None and prompt.mask is None
@@ -134,6 +196,7 @@ def shown_mask(prompt: Prompt, iou_predictions: np.ndarray) -> int:
     """Index of the one mask that a user is shown: of those that answer the prompt, the best by predicted IoU.
 
     Args:
+        prompt: that was asked.
         iou_predictions: (K,) of all of a decoder's masks.
     """
     answering = masks_for_prompt(prompt)

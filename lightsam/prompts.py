@@ -1,4 +1,4 @@
-"""What a user points at, and the decoder inputs that it becomes.
+"""Prompts, and the decoder inputs that they become.
 
 The rules are upstream's (https://github.com/facebookresearch/segment-anything): a box is its two corners with labels
 of their own, after the points; where there are points and no box, one padding point follows them.
@@ -10,14 +10,14 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from lightsam.errors import PromptError
+from lightsam.geometry import Frame, mask_side
 from lightsam.modeling.prompt_encoder import PointLabel
-from lightsam.stages import Arrays, mask_side
-from lightsam.transforms import Frame
+from lightsam.stages import MASK_INPUT, Arrays
 
 
 @dataclass(frozen=True, eq=False)
 class Prompt:
-    """One question about an image: points, a box, both, and optionally the mask of an earlier prediction.
+    """What is wanted of an image: points, a box, both, and optionally the mask of an earlier prediction.
 
     Lists and arrays are taken as well as tuples, and kept as tuples: prompts compare and hash by their values.
     """
@@ -58,11 +58,14 @@ class Prompt:
         return self.points, self.labels, self.box, mask
 
     def refined(self, mask: np.ndarray) -> "Prompt":
-        """The same question with the mask (4E, 4E) of an earlier answer."""
+        """The same prompt with the mask of an earlier prediction: (4E, 4E) logits."""
         return replace(self, mask=mask)
 
     def check(self, frame: Frame) -> None:
-        """Compare with the image.
+        """See whether it is about this image.
+
+        Args:
+            frame: of the image.
 
         Raises:
             PromptError: for what lies outside the image, a box without area, or a mask of another size.
@@ -82,14 +85,22 @@ class Prompt:
             side = mask_side(frame.image_size)
             if np.shape(self.mask) != (side, side):
                 raise PromptError(
-                    f"a mask prompt is ({side}, {side}) logits, one of an earlier answer's low_res_masks; "
+                    f"a mask prompt is ({side}, {side}) logits, one of an earlier prediction's low_res_masks; "
                     f"this one is {np.shape(self.mask)}"
                 )
             if not np.isfinite(self.mask).all():
                 raise PromptError("the mask prompt holds NaN or infinite logits")
 
     def tokens(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
-        """Points (n, 2) in the model frame and their labels (n,), with corners and padding point."""
+        """The points that the decoder gets.
+
+        Args:
+            frame: of the image.
+
+        Returns:
+            Coordinates (n, 2) in the model frame and labels (n,), float32: points first, then the corners of a box,
+            or the padding point where there is none.
+        """
         coords = [frame.to_model(np.reshape(self.points, (-1, 2)))]
         labels = [float(label) for label in self.labels]
         if self.box is not None:
@@ -111,7 +122,9 @@ def _numbers(values: object, count: int, what: str) -> tuple[float, ...]:
     return numbers
 
 
-def encode_prompts(prompts: Sequence[Prompt], frame: Frame, point_slots: int | None = None) -> Arrays:
+def encode_prompts(
+    prompts: Sequence[Prompt], frame: Frame, point_slots: int | None = None, *, takes_masks: bool = True
+) -> Arrays:
     """Make the decoder's inputs, all but the embeddings, from prompts about one image.
 
     Args:
@@ -119,17 +132,21 @@ def encode_prompts(prompts: Sequence[Prompt], frame: Frame, point_slots: int | N
         frame: of the image that they are about.
         point_slots: N of a format with static shapes; None takes as many as the longest prompt needs. Slots that a
             prompt does not need are empty, and nothing attends to them.
+        takes_masks: whether the model takes masks of earlier predictions.
 
     Returns:
-        ``point_coords`` (B, N, 2), ``point_labels`` (B, N), ``mask_input`` (B, 1, 4E, 4E) and ``has_mask_input`` (B,).
+        ``point_coords`` (B, N, 2), ``point_labels`` (B, N), and of a model that takes masks ``mask_input``
+        (B, 1, 4E, 4E) and ``has_mask_input`` (B,); all float32.
 
     Raises:
-        PromptError: for a prompt that does not fit the image or the slots.
+        PromptError: for a prompt that does not fit the image, the slots or the model.
     """
     if not prompts:
         raise PromptError("there is no prompt to encode: give at least one")
     for prompt in prompts:
         prompt.check(frame)
+        if prompt.mask is not None and not takes_masks:
+            raise PromptError("this model takes no mask as a prompt: give points or a box alone")
     tokens = [prompt.tokens(frame) for prompt in prompts]
     needed = max(len(labels) for _, labels in tokens)
     slots = needed if point_slots is None else point_slots
@@ -138,18 +155,20 @@ def encode_prompts(prompts: Sequence[Prompt], frame: Frame, point_slots: int | N
             f"the prompt needs {needed} slots (its points, and two for a box or one for SAM's padding point) and this "
             f"decoder has {slots}: give fewer points, or export it with --point-slots {needed}"
         )
-    side = mask_side(frame.image_size)
     point_coords = np.zeros((len(prompts), slots, 2), np.float32)
     point_labels = np.full((len(prompts), slots), PointLabel.EMPTY, np.float32)
-    mask_input = np.zeros((len(prompts), 1, side, side), np.float32)
-    for index, (prompt, (coords, labels)) in enumerate(zip(prompts, tokens, strict=True)):
+    for index, (coords, labels) in enumerate(tokens):
         point_coords[index, : len(labels)] = coords
         point_labels[index, : len(labels)] = labels
+    inputs = {"point_coords": point_coords, "point_labels": point_labels}
+    return {**inputs, **_encode_masks(prompts, frame)} if takes_masks else inputs
+
+
+def _encode_masks(prompts: Sequence[Prompt], frame: Frame) -> Arrays:
+    side = mask_side(frame.image_size)
+    mask_input = np.zeros((len(prompts), 1, side, side), np.float32)
+    for index, prompt in enumerate(prompts):
         if prompt.mask is not None:
             mask_input[index, 0] = prompt.mask
-    return {
-        "point_coords": point_coords,
-        "point_labels": point_labels,
-        "mask_input": mask_input,
-        "has_mask_input": np.array([prompt.mask is not None for prompt in prompts], np.float32),
-    }
+    has_mask_input = np.array([prompt.mask is not None for prompt in prompts], np.float32)
+    return {MASK_INPUT: mask_input, "has_mask_input": has_mask_input}

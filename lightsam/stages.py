@@ -1,26 +1,30 @@
 """The stage contract: the two graphs that every format holds, with the names, shapes and meaning of their tensors.
 
-This is the only place where a tensor's name, shape or meaning is written. Exporters, the parity judge, the manifest
-and the README's table derive from it.
+The tensors are derived from the parts of a model: its feature maps, whether its prompt encoder takes masks, how many
+masks its decoder gives, how images come to its input. Exporters, the parity judge, the manifest and the README's table
+derive from what is here.
 
-S is the model's image size, E = S / 16 the side of the embeddings, B the number of prompts, N that of prompt slots.
+S is the model's image size, E the side of the embeddings (S / 16 in SAM), C their channels (256), B the number of
+prompts, N that of prompt slots, K that of masks.
 """
 
 import inspect
 from collections.abc import Callable, Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from lightsam.errors import ContractError
+from lightsam.geometry import Preprocess, mask_side
 from lightsam.modeling.common import fold
-from lightsam.modeling.graphs import DecoderModule, DecoderWithMasks, EncoderModule
-from lightsam.modeling.mask_decoder import NUM_MASKS
+from lightsam.modeling.graphs import DecoderWithMasks
+from lightsam.modeling.image_encoder import FeatureMap
 from lightsam.modeling.prompt_encoder import PointLabel
-from lightsam.modeling.sam import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, PADDING_COLOUR, Sam
+from lightsam.modeling.sam import Sam
 
 CONTRACT_VERSION = "1"
 """Changes when a tensor's name, shape, unit or meaning does; files of different versions do not pair."""
@@ -28,6 +32,7 @@ CONTRACT_VERSION = "1"
 POINT_SLOTS = 8
 """Prompt slots of formats with static shapes, unless asked for otherwise."""
 
+MASK_INPUT = "mask_input"
 LOW_RES_MASKS = "low_res_masks"
 IOU_PREDICTIONS = "iou_predictions"
 ORIG_IM_SIZE = "orig_im_size"
@@ -57,7 +62,14 @@ class TensorSpec:
     dtype: str = "float32"
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...] | None = None) -> np.ndarray:
-        """Values that the stage may really see, drawn from ``rng``; of another shape where that is dynamic."""
+        """Draw values that the stage may see in use.
+
+        Args:
+            shape: one that the dynamic axes allow; None for the declared one.
+
+        Returns:
+            An array of this shape and of the declared dtype.
+        """
         if self.values is not None:
             return rng.choice(np.array(self.values, self.dtype), shape or self.shape)
         return rng.uniform(self.low, self.high, shape or self.shape).astype(self.dtype)
@@ -85,17 +97,31 @@ class Stage:
 
     @torch.inference_mode()
     def run(self, inputs: Mapping[str, np.ndarray]) -> Arrays:
-        """Run the module in PyTorch: the reference.
+        """Run the module in PyTorch, on the device that it is on: the reference for every exported file.
+
+        Args:
+            inputs: by name; whatever their dtype, they are passed on as float32.
+
+        Returns:
+            The outputs by name.
 
         Raises:
-            ContractError: if an input is missing or nobody asked for it.
+            ContractError: if an input is missing or is not one of the stage's, or the module has no numbers.
         """
+        if self.device.type == "meta":
+            raise ContractError(f"the {self.name} has shapes and no weights: load the model with load_model to run it")
         names = [spec.name for spec in self.inputs]
         if set(names) != set(inputs):
             raise ContractError(f"the {self.name} takes {names}; it was given {sorted(inputs)}")
-        tensors = [torch.from_numpy(np.ascontiguousarray(inputs[name], dtype=np.float32)) for name in names]
-        outputs = self.module(*tensors)
-        return {spec.name: output.numpy() for spec, output in zip(self.outputs, outputs, strict=True)}
+        arrays = (np.ascontiguousarray(inputs[name], dtype=np.float32) for name in names)
+        outputs = self.module(*(torch.from_numpy(array).to(self.device) for array in arrays))
+        return {spec.name: output.cpu().numpy() for spec, output in zip(self.outputs, outputs, strict=True)}
+
+    @property
+    def device(self) -> torch.device:
+        """Where the module's weights are; the CPU for a module without any."""
+        tensors = chain(self.module.parameters(), self.module.buffers())
+        return next((tensor.device for tensor in tensors), torch.device("cpu"))
 
     def folded(self) -> "Stage":
         """The same stage with everything constant computed: what exporters convert."""
@@ -123,10 +149,12 @@ class Stage:
 
 @dataclass(frozen=True)
 class Stages:
-    """The two stages of a model; the encoder's output spec is the decoder's first input spec."""
+    """The two stages of a model; the encoder's output specs are the decoder's first input specs."""
 
     encoder: Stage
     decoder: Stage
+    preprocess: Preprocess
+    """How an image comes to the encoder's input."""
 
     def __iter__(self) -> Iterator[Stage]:
         """In the order of the data."""
@@ -135,109 +163,122 @@ class Stages:
     def __getitem__(self, name: str) -> Stage:
         return {stage.name: stage for stage in self}[name]
 
+    @property
+    def takes_masks(self) -> bool:
+        """Whether a prompt may hold the mask of an earlier prediction."""
+        return any(spec.name == MASK_INPUT for spec in self.decoder.inputs)
+
 
 STAGE_NAMES = ("encoder", "decoder")
-
-
-def mask_side(image_size: int) -> int:
-    """Side of low-res masks, in pixels."""
-    return 4 * image_size // EMBEDDING_STRIDE
 
 
 def split(model: Sam, *, batch: int = 1, point_slots: int = POINT_SLOTS, with_masks: bool = False) -> Stages:
     """Make the two stages of ``model``; they share its weights.
 
     Args:
+        model: set to evaluation mode.
         batch: B, the number of prompts in one call, of formats with static shapes.
         point_slots: N, likewise.
         with_masks: let the decoder bring the masks to the image's own size, too.
+
+    Returns:
+        Both stages, their specs derived from the model's parts.
     """
     model.eval()
-    size, side, low_res = model.image_size, model.image_size // EMBEDDING_STRIDE, mask_side(model.image_size)
-    image_embeddings = TensorSpec(
-        "image_embeddings",
-        (1, EMBEDDING_CHANNELS, side, side),
-        "Image embeddings: the encoder's output goes into the decoder as it is",
-        low=-2,
-        high=2,
-    )
-    prompts = {0: "prompts"}
-    encoder = Stage(
-        "encoder",
-        EncoderModule(model).eval(),
-        inputs=(
-            TensorSpec(
-                "image",
-                (1, 3, size, size),
-                f"RGB, 0..255, longest side resized to {size} (bilinear), padded right and bottom with the pixel mean "
-                f"as whole numbers, {PADDING_COLOUR}; normalisation is inside",
-                low=0,
-                high=255,
-            ),
-        ),
-        outputs=(image_embeddings,),
-    )
+    size = model.image_size
+    maps = tuple(_feature_map(one, size) for one in model.image_encoder.feature_maps)
+    encoder = Stage("encoder", model.encoder_graph().eval(), inputs=(_image(model.preprocess),), outputs=maps)
     decoder = Stage(
         "decoder",
-        DecoderModule(model).eval(),
+        model.decoder_graph().eval(),
         inputs=(
-            image_embeddings,
-            TensorSpec(
-                "point_coords",
-                (batch, point_slots, 2),
-                "x, y in pixels of the resized image; box corners are points too. Pixel centres (+0.5) are inside",
-                low=0,
-                high=size,
-                dynamic={**prompts, 1: "points"},
-            ),
-            TensorSpec(
-                "point_labels",
-                (batch, point_slots),
-                "1 foreground, 0 background, 2 box top-left, 3 box bottom-right, -1 SAM's padding point (append one, "
-                "at 0, 0, when there are points and no box), -2 empty slot (nothing attends to it)",
-                values=tuple(float(label) for label in PointLabel),
-                dynamic={**prompts, 1: "points"},
-            ),
-            TensorSpec(
-                "mask_input",
-                (batch, 1, low_res, low_res),
-                "Logits of an earlier answer (one of low_res_masks), or zeros",
-                low=-8,
-                high=8,
-                dynamic=prompts,
-            ),
-            TensorSpec(
-                "has_mask_input", (batch,), "1 to use mask_input, 0 to ignore it", values=(0.0, 1.0), dynamic=prompts
-            ),
+            *maps,
+            *_points(batch, point_slots, size),
+            *(_mask_prompt(batch, size) if model.prompt_encoder.takes_masks else ()),
         ),
-        outputs=(
-            TensorSpec(
-                LOW_RES_MASKS,
-                (batch, NUM_MASKS, low_res, low_res),
-                "Mask logits in the frame of the padded input, foreground above 0. Mask 0 is the single answer, masks "
-                "1 to 3 those of an ambiguous prompt",
-                dynamic=prompts,
-            ),
-            TensorSpec(IOU_PREDICTIONS, (batch, NUM_MASKS), "Predicted IoU of each mask", dynamic=prompts),
+        outputs=_masks(batch, model.mask_decoder.num_masks, size),
+    )
+    return Stages(encoder, _with_masks(decoder, model.preprocess) if with_masks else decoder, model.preprocess)
+
+
+_PROMPTS = {0: "prompts"}
+
+
+def _image(preprocess: Preprocess) -> TensorSpec:
+    size = preprocess.image_size
+    meaning = f"RGB, 0..255, {preprocess.description}; normalisation is inside"
+    return TensorSpec("image", (1, 3, size, size), meaning, low=0, high=255)
+
+
+def _feature_map(one: FeatureMap, size: int) -> TensorSpec:
+    return TensorSpec(one.name, one.shape(size), one.meaning, low=-2, high=2)
+
+
+def _points(batch: int, slots: int, size: int) -> tuple[TensorSpec, ...]:
+    dynamic = {**_PROMPTS, 1: "points"}
+    return (
+        TensorSpec(
+            "point_coords",
+            (batch, slots, 2),
+            "x, y in pixels of the resized image; box corners are points too. Pixel centres (+0.5) are inside",
+            low=0,
+            high=size,
+            dynamic=dynamic,
+        ),
+        TensorSpec(
+            "point_labels",
+            (batch, slots),
+            "1 foreground, 0 background, 2 box top-left, 3 box bottom-right, -1 SAM's padding point (append one, "
+            "at 0, 0, when there are points and no box), -2 empty slot (nothing attends to it)",
+            values=tuple(float(label) for label in PointLabel),
+            dynamic=dynamic,
         ),
     )
-    return Stages(encoder, _with_masks(decoder, model) if with_masks else decoder)
 
 
-def _with_masks(decoder: Stage, model: Sam) -> Stage:
+def _mask_prompt(batch: int, size: int) -> tuple[TensorSpec, ...]:
+    return (
+        TensorSpec(
+            MASK_INPUT,
+            (batch, 1, mask_side(size), mask_side(size)),
+            "Logits of an earlier prediction (one of low_res_masks), or zeros",
+            low=-8,
+            high=8,
+            dynamic=_PROMPTS,
+        ),
+        TensorSpec(
+            "has_mask_input", (batch,), "1 to use mask_input, 0 to ignore it", values=(0.0, 1.0), dynamic=_PROMPTS
+        ),
+    )
+
+
+def _masks(batch: int, count: int, size: int) -> tuple[TensorSpec, ...]:
+    return (
+        TensorSpec(
+            LOW_RES_MASKS,
+            (batch, count, mask_side(size), mask_side(size)),
+            "Mask logits in the frame of the padded input, foreground above 0. Mask 0 is the single answer, masks "
+            f"1 to {count - 1} those of an ambiguous prompt",
+            dynamic=_PROMPTS,
+        ),
+        TensorSpec(IOU_PREDICTIONS, (batch, count), "Predicted IoU of each mask", dynamic=_PROMPTS),
+    )
+
+
+def _with_masks(decoder: Stage, preprocess: Preprocess) -> Stage:
     """The decoder whose first output is masks at the image's own size."""
     low_res_masks, iou_predictions = decoder.outputs
-    size = float(model.image_size)
-    orig_im_size = TensorSpec(ORIG_IM_SIZE, (2,), "Height and width of the image, in pixels", values=(size,))
+    size = preprocess.image_size
+    orig_im_size = TensorSpec(ORIG_IM_SIZE, (2,), "Height and width of the image, in pixels", values=(float(size),))
     masks = TensorSpec(
         MASKS,
-        (*low_res_masks.shape[:2], model.image_size, model.image_size),
+        (*low_res_masks.shape[:2], size, size),
         "Mask logits at the image's own size, foreground above 0; in the order of low_res_masks",
         dynamic={**low_res_masks.dynamic, 2: "height", 3: "width"},
     )
     return replace(
         decoder,
-        module=DecoderWithMasks(model).eval(),
+        module=DecoderWithMasks(decoder.module, preprocess).eval(),
         inputs=(*decoder.inputs, orig_im_size),
         outputs=(masks, iou_predictions, low_res_masks),
     )

@@ -1,11 +1,6 @@
-"""Images to the encoder's input and masks back to the image's size.
-
-Coordinate frames: *image* is pixels of the image as a viewer shows it (EXIF orientation applied), *model* is pixels
-of the padded square that the encoder sees. Both have x to the right, y down, origin at the top left corner.
-"""
+"""Images to the encoder's input, and masks back to the image's size; lightsam.geometry says where things lie."""
 
 import warnings
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -13,8 +8,7 @@ import torch
 from PIL import Image, ImageOps
 
 from lightsam.errors import ImageError
-from lightsam.modeling.graphs import resize_masks
-from lightsam.modeling.sam import PADDING_COLOUR
+from lightsam.geometry import Frame, Preprocess, resize_masks
 
 ImageSource = str | Path | Image.Image | np.ndarray
 """What an image may come as: a path, a Pillow image, or an array, (H, W, 3) RGB or (H, W) grey, uint8."""
@@ -23,40 +17,17 @@ MASK_THRESHOLD = 0.0
 """Logits above it are foreground."""
 
 
-@dataclass(frozen=True)
-class Frame:
-    """Where an image lies in the model's input."""
-
-    width: int
-    height: int
-    image_size: int
-    """Side of the model's square input."""
-
-    @property
-    def resized(self) -> tuple[int, int]:
-        """(width, height) of the image after its longest side became ``image_size``."""
-        scale = self.image_size / max(self.width, self.height)
-        # A very long image may round to nothing across: it keeps one pixel.
-        return max(1, int(self.width * scale + 0.5)), max(1, int(self.height * scale + 0.5))
-
-    def _scale(self) -> np.ndarray:
-        width, height = self.resized
-        return np.array([width / self.width, height / self.height])
-
-    def to_model(self, coords: np.ndarray) -> np.ndarray:
-        """(..., 2) x, y in the image to x, y in the model's input, float32."""
-        return (np.asarray(coords, np.float64) * self._scale()).astype(np.float32)
-
-    def to_image(self, coords: np.ndarray) -> np.ndarray:
-        """The inverse of `to_model`."""
-        return (np.asarray(coords, np.float64) / self._scale()).astype(np.float32)
-
-
 def open_image(source: ImageSource) -> Image.Image:
     """Read an image of any mode as upright RGB; transparency is ignored.
 
-    Pixels of more than 8 bits are scaled by the range that their mode or their values state: 16 bits to 0..65535; whole
-    numbers of 32 bits to 0..255 or 0..65535, whichever holds them; floats to 0..1 or 0..255.
+    Pixels of more than 8 bits are scaled to 0..255, from the range of their mode: 0..65535 for 16 bits; 0..255 or
+    0..65535 for whole numbers of 32 bits, and 0..1 or 0..255 for floats, whichever is the first that holds all values.
+
+    Args:
+        source: a path, a Pillow image of any mode, or an array (H, W, 3) RGB or (H, W) grey, uint8.
+
+    Returns:
+        An image of mode RGB, its EXIF orientation applied.
 
     Raises:
         ImageError: if it is missing, damaged, no image, or has values outside these ranges.
@@ -108,28 +79,32 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
     return Image.fromarray((values * (255 / white)).round().astype(np.uint8))
 
 
-def to_model_input(image: Image.Image, image_size: int) -> tuple[np.ndarray, Frame]:
-    """Resize the longest side, pad right and bottom with the pixel mean, as 8-bit images hold it.
+def to_model_input(image: Image.Image, preprocess: Preprocess) -> tuple[np.ndarray, Frame]:
+    """Resize an image as the model takes it, and pad it right and bottom to the square.
 
-    Resizing is Pillow's bilinear with antialiasing, which is what the published models were trained and are served
-    with.
+    Resizing is Pillow's antialiased bilinear, with which the published models were trained and are served.
+
+    Args:
+        image: RGB.
+        preprocess: of the model.
 
     Returns:
         (1, 3, S, S) float32 RGB, whole numbers 0..255, and where the image lies in it.
     """
-    frame = Frame(*image.size, image_size)
+    frame = preprocess.frame(*image.size)
     resized = np.asarray(image.resize(frame.resized, Image.Resampling.BILINEAR), np.float32)
-    padded = np.empty((image_size, image_size, 3), np.float32)
-    padded[:] = PADDING_COLOUR
+    padded = np.empty((preprocess.image_size, preprocess.image_size, 3), np.float32)
+    padded[:] = preprocess.padding_colour
     padded[: resized.shape[0], : resized.shape[1]] = resized
     return np.ascontiguousarray(padded.transpose(2, 0, 1)[None]), frame  # (1, 3, S, S)
 
 
 def upscale_masks(low_res_masks: np.ndarray, frame: Frame) -> np.ndarray:
-    """Bring mask logits to the image's own size: to the model's input, crop the padding, to the image.
+    """Bring mask logits to the image's own size, as `resize_masks` does.
 
     Args:
         low_res_masks: (K, 4E, 4E) logits in the model frame.
+        frame: of the image that they are about.
 
     Returns:
         (K, height, width) float32 logits in the image frame.

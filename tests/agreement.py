@@ -7,8 +7,9 @@ bytes of files, geometry, and one runtime asked twice on one machine.
 
 import numpy as np
 
+from lightsam.geometry import Frame
 from lightsam.predictor import Prediction
-from lightsam.transforms import Frame, upscale_masks
+from lightsam.transforms import upscale_masks
 
 ROUNDING = 5e-5
 """In standard deviations of the output. Of the small model at float32 the largest errors measured against PyTorch are

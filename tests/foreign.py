@@ -10,8 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightsam.modeling.graphs import DecoderModule
-from lightsam.modeling.sam import EMBEDDING_STRIDE, PIXEL_MEAN, PIXEL_STD, Sam
+from lightsam.modeling.sam import Sam
 from lightsam.models.edge_sam import BicubicDoubling
 from lightsam.models.sam_vit import ViT, WindowAttention
 
@@ -41,12 +40,13 @@ class WithPreprocessing(nn.Module):
 
     def __init__(self, model: Sam) -> None:
         super().__init__()
-        self.image_encoder, self.size = model.image_encoder, model.image_size
+        self.image_encoder, self.preprocess = model.image_encoder, model.preprocess
 
     def forward(self, image: Tensor) -> Tensor:
-        x = (image - torch.tensor(PIXEL_MEAN)) / torch.tensor(PIXEL_STD)
+        size = self.preprocess.image_size
+        x = (image - torch.tensor(self.preprocess.mean)) / torch.tensor(self.preprocess.std)
         x = x.permute(2, 0, 1)
-        return self.image_encoder(F.pad(x, (0, self.size - x.shape[2], 0, self.size - x.shape[1]))[None])
+        return self.image_encoder(F.pad(x, (0, size - x.shape[2], 0, size - x.shape[1]))[None])
 
 
 class Decoder(nn.Module):
@@ -54,7 +54,7 @@ class Decoder(nn.Module):
 
     def __init__(self, model: Sam, *, single: bool) -> None:
         super().__init__()
-        self.decoder, self.size, self.single = DecoderModule(model), model.image_size, single
+        self.decoder, self.size, self.single = model.decoder_graph(), model.image_size, single
 
     def forward(self, *values: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         masks, scores = self.decoder(*values[:5])
@@ -68,7 +68,7 @@ class Decoder(nn.Module):
 
 def export(model: Sam, folder: Path, *, opset: int = 17, folding: bool = True, raw: bool = False, single: bool = False):
     """Write encoder and decoder; returns their paths."""
-    size, side = model.image_size, model.image_size // EMBEDDING_STRIDE
+    size, side = model.image_size, model.image_encoder.embeddings.side(model.image_size)
     encoder, decoder = folder / "encoder.onnx", folder / "decoder.onnx"
     image = torch.rand(size, size, 3) * 255 if raw else torch.randn(1, 3, size, size)
     prompts = (torch.rand(1, 5, 2) * size, torch.tensor([[1.0, 0, 2, 3, -1]]))

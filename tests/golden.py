@@ -20,13 +20,14 @@ FOLDER = Path(__file__).parent / "data" / "golden"
 
 
 def read(name: str) -> dict:
-    return json.loads((FOLDER / f"{name}.json").read_text())
+    return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def load(model: str, image_size: int) -> Sam:
     """The model with the golden weights."""
-    sam = MODELS[model].build(image_size).eval()
-    state = seeded.state_dict(sam)
+    card = MODELS[model]
+    sam = card.build(image_size).eval()
+    state = seeded.state_dict(sam, card.damped)
     statistics = FOLDER / f"{model}.batchnorm.npz"
     if statistics.exists():
         with np.load(statistics) as arrays:

@@ -20,7 +20,7 @@ FORMS = ["plain", "model", "state_dict", "module", "both", "half", "bfloat16", "
 
 
 @pytest.mark.parametrize("form", FORMS)
-def test_a_checkpoint_loads_in_every_usual_form(tmp_path, state, tiny_model, form):
+def test_a_checkpoint_loads_in_every_usual_form(tmp_path, state, tiny_loaded, form):
     path = tmp_path / ("weights.safetensors" if form == "safetensors" else "weights.pt")
     prefixed = {f"module.{name}": tensor for name, tensor in state.items()}
     content = {
@@ -41,10 +41,11 @@ def test_a_checkpoint_loads_in_every_usual_form(tmp_path, state, tiny_model, for
     loaded = load_model(tiny.NAME, weights=path)
     assert loaded.weights.name == path.name
     assert loaded.weights.trained
-    assert not loaded.training
+    assert loaded.card is MODELS[tiny.NAME]
+    assert not loaded.sam.training
     same = form not in ("half", "bfloat16", "no head")
-    assert (loaded.weights.sha256 == tiny_model.weights.sha256) == same
-    for name, tensor in loaded.state_dict().items():
+    assert (loaded.weights.sha256 == tiny_loaded.weights.sha256) == same
+    for name, tensor in loaded.sam.state_dict().items():
         assert tensor.dtype in (torch.float32, torch.int64)
         if form == "no head" and name not in content[form]:  # no run uses it
             assert name.startswith(("image_encoder.norm_head.", "image_encoder.head."))
@@ -157,10 +158,10 @@ def test_official_weights_that_cannot_be_had_are_an_error(tmp_path, monkeypatch)
         load_model(tiny.NAME, weights="official")
 
 
-def test_auto_falls_back_to_seeded_with_a_warning(tmp_path, monkeypatch, caplog, tiny_model):
+def test_auto_falls_back_to_seeded_with_a_warning(tmp_path, monkeypatch, caplog, tiny_loaded):
     monkeypatch.setenv("LIGHTSAM_CACHE", str(tmp_path))
-    model = load_model(tiny.NAME, weights="auto")
-    assert model.weights == tiny_model.weights
+    loaded = load_model(tiny.NAME, weights="auto")
+    assert loaded.weights == tiny_loaded.weights
     assert "SEEDED, UNTRAINED" in caplog.text
 
 

@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from agreement import assert_close
 
+from lightsam.geometry import Frame
 from lightsam.modeling.prompt_encoder import PointLabel
 from lightsam.prompts import Prompt, encode_prompts
-from lightsam.transforms import Frame
 
 FRAME = Frame(128, 96, 128)
 MASK = np.linspace(-6, 6, 32 * 32, dtype=np.float32).reshape(32, 32)

@@ -8,7 +8,9 @@ import multiprocessing
 import threading
 import time
 from dataclasses import replace
+from types import SimpleNamespace
 
+import pooch
 import pytest
 import requests
 import tiny
@@ -93,7 +95,7 @@ def server():
 @pytest.fixture(autouse=True)
 def cache(tmp_path, monkeypatch):
     monkeypatch.setenv(cached.CACHE_VARIABLE, str(tmp_path / "cache"))
-    monkeypatch.setattr(time, "sleep", lambda s, sleep=time.sleep: sleep(min(s, 3)))  # pooch waits between attempts
+    monkeypatch.setattr(pooch.core, "time", SimpleNamespace(sleep=lambda _: None))  # it waits between attempts
     return tmp_path / "cache"
 
 
@@ -256,7 +258,7 @@ def test_a_damaged_cache_is_noticed(card_for, sha256):
 
 
 def test_a_cache_that_cannot_be_written_is_told(card_for, cache):
-    cache.write_text("a file in the way")
+    cache.write_text("a file in the way", encoding="utf-8")
     with pytest.raises(WriteError, match=r"cannot write to .*cache/tiny_sam"):
         download(card_for("full"))
 
@@ -314,12 +316,12 @@ def published(server, monkeypatch, tiny_model):
 
 
 @pytest.mark.parametrize("weights", ["official", "auto"])
-def test_official_weights_are_loaded(published, tiny_model, weights):
+def test_official_weights_are_loaded(published, tiny_loaded, weights):
     published()
     model = load_model(tiny.NAME, weights=weights)
     assert model.weights.name == "official"
     assert model.weights.trained
-    assert model.weights.sha256 == tiny_model.weights.sha256
+    assert model.weights.sha256 == tiny_loaded.weights.sha256
 
 
 def test_the_weights_commands(published, lightsam, cache, server):
@@ -373,11 +375,11 @@ def test_non_commercial_weights_need_a_word(published, lightsam, tmp_path, photo
 
     done = lightsam("export", tiny.NAME, "--stage", "encoder", "--accept-license")
     assert done.status == 0, done.stderr
+    from lightsam_exporters import facts
     from lightsam_exporters.formats.mil.program import read_program
-    from lightsam_exporters.manifest import read
 
     folder = tmp_path / "artifacts" / tiny.NAME
-    assert read(folder)["model"]["commercial_use"] is False
+    assert facts.read(folder / "coreml-float16").files["encoder"].provenance.commercial_use is False
     metadata = read_program(folder / "coreml-float16" / "encoder.mlpackage").specification.description.metadata
     assert metadata.license == "LicenseRef-Example (https://example.org/license), non-commercial use only"
     assert "UNTRAINED" not in metadata.shortDescription

@@ -31,7 +31,7 @@ def test_branches_fold_into_one_depthwise_convolution(outer_norm):
 
 @pytest.mark.parametrize("name", ["tiny_repvit", "tiny_edge"])
 def test_a_folded_repvit_has_one_convolution_where_three_branches_were(name):
-    encoder = load_model(name, weights="seeded").image_encoder
+    encoder = load_model(name, weights="seeded").sam.image_encoder
     branches = sum(isinstance(module, RepVGGDepthwise) for module in encoder.modules())
     x = torch.randn(1, 3, tiny.SIZE, tiny.SIZE, generator=torch.Generator().manual_seed(0))
     with torch.inference_mode():
@@ -111,7 +111,7 @@ def test_architectures_differ():
     """The matrix above judges four networks, not one four times."""
     image = np.random.default_rng(0).uniform(0, 255, (1, 3, tiny.SIZE, tiny.SIZE)).astype(np.float32)
     predictions = [
-        split(load_model(card.name, weights="seeded")).encoder.run({"image": image})["image_embeddings"]
+        split(load_model(card.name, weights="seeded").sam).encoder.run({"image": image})["image_embeddings"]
         for card in tiny.CARDS
     ]
     for i, first in enumerate(predictions):

@@ -5,10 +5,10 @@ import numpy as np
 import pytest
 import torch
 
+from lightsam.geometry import Frame
 from lightsam.models import MODELS
 from lightsam.prompts import encode_prompts
 from lightsam.stages import split
-from lightsam.transforms import Frame
 
 LIMIT = 1e-4  # of the output's standard deviation; the reference against itself in another order of operations: 1e-5
 CASES = [

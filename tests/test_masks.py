@@ -3,10 +3,10 @@
 import numpy as np
 import pytest
 
+from lightsam.geometry import Frame
 from lightsam.metrics import stability_score
 from lightsam.predictor import masks_for_prompt, shown_mask
 from lightsam.prompts import Prompt
-from lightsam.transforms import Frame
 from lightsam_exporters.parity.masks import DECIDED, compare_masks
 
 FRAME = Frame(64, 48, 64)

@@ -57,7 +57,7 @@ CASES = [
 
 @pytest.mark.parametrize(("name", "how"), CASES, ids=[f"{name}-{'-'.join(map(str, how))}" for name, how in CASES])
 def test_what_was_exported_comes_back(name, how, tmp_path, vit_card):
-    model = load_model(name, weights="seeded")
+    model = load_model(name, weights="seeded").sam
     exported = fold(deepcopy(model)) if how.pop("fused", False) else model
     imported = import_onnx(*foreign.export(exported, tmp_path, **how), MODELS[name])
     assert imported.worst_db >= proof.REQUIRED_DB
@@ -66,7 +66,7 @@ def test_what_was_exported_comes_back(name, how, tmp_path, vit_card):
 
     path = tmp_path / "back.safetensors"
     save_file(imported.state, path)
-    loaded = load_model(name, weights=path)
+    loaded = load_model(name, weights=path).sam
     before, after = fold(deepcopy(model)).state_dict(), fold(deepcopy(loaded)).state_dict()
     assert set(after) == set(before)
     for key in before:  # folding BatchNorms rounds, in the exporter as here; everything else comes back as it was
@@ -80,7 +80,7 @@ def test_what_was_exported_comes_back(name, how, tmp_path, vit_card):
 @pytest.mark.slow
 @pytest.mark.parametrize("name", ["mobile_sam", "repvit_sam", "edge_sam", "sam_vit_b", "sam_vit_l", "sam_vit_h"])
 def test_full_size_models_come_back(name, tmp_path):
-    model = load_model(name, weights="seeded")
+    model = load_model(name, weights="seeded").sam
     imported = import_onnx(*foreign.export(model, tmp_path), MODELS[name])
     assert imported.worst_db >= proof.REQUIRED_DB
 
@@ -254,7 +254,7 @@ def test_the_command(lightsam, pair, tmp_path, tiny_model):
     assert not any(key.startswith("image_encoder.head") for key in load_file(output))
     loaded = load_model(tiny.NAME, weights=output)
     assert loaded.weights.trained
-    assert torch.equal(loaded.mask_decoder.iou_token.weight, tiny_model.mask_decoder.iou_token.weight)
+    assert torch.equal(loaded.sam.mask_decoder.iou_token.weight, tiny_model.mask_decoder.iou_token.weight)
 
     content = output.read_bytes()
     done = run_import(lightsam, pair, output)
@@ -278,7 +278,7 @@ def wrong(pair, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     for name, source in (("encoder.onnx", encoder), ("decoder.onnx", decoder)):
         (tmp_path / name).symlink_to(source)
-    (tmp_path / "text.onnx").write_text("no protocol buffer at all, but some words of English\n")
+    (tmp_path / "text.onnx").write_text("no protocol buffer at all, but some words of English\n", encoding="utf-8")
     (tmp_path / "empty.onnx").write_bytes(b"")
     (tmp_path / "truncated.onnx").write_bytes(decoder.read_bytes()[:-100_000])
 

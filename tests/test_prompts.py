@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from lightsam.errors import PromptError
+from lightsam.geometry import Frame
 from lightsam.prompts import Prompt, encode_prompts
-from lightsam.transforms import Frame
 
 FRAME = Frame(640, 480, 1024)  # scale 1.6
 

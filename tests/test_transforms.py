@@ -6,8 +6,8 @@ from PIL import Image
 from skimage import data
 
 from lightsam.errors import ImageError
-from lightsam.modeling.sam import PADDING_COLOUR
-from lightsam.transforms import Frame, open_image, to_model_input, upscale_masks
+from lightsam.geometry import Frame, Preprocess
+from lightsam.transforms import open_image, to_model_input, upscale_masks
 
 SHAPES = [(600, 400), (400, 600), (512, 512), (3000, 200), (7, 5), (1, 300), (1, 5000), (1, 1)]
 
@@ -26,19 +26,19 @@ def test_coordinates_go_there_and_back(width, height):
 @pytest.mark.parametrize(("width", "height"), SHAPES)
 def test_every_shape_makes_a_padded_square(width, height):
     image = Image.new("RGB", (width, height), (10, 20, 30))
-    pixels, frame = to_model_input(image, 256)
+    pixels, frame = to_model_input(image, Preprocess(256))
     assert pixels.shape == (1, 3, 256, 256)
     assert pixels.dtype == np.float32
     w, h = frame.resized
     assert (pixels[0, :, :h, :w] == np.array([10, 20, 30])[:, None, None]).all()
     padding = np.ones((256, 256), bool)
     padding[:h, :w] = False
-    assert (pixels[0][:, padding].T == PADDING_COLOUR).all()
+    assert (pixels[0][:, padding].T == (124, 116, 104)).all()
 
 
 def test_resizing_is_pillows_antialiased_bilinear():
     image = Image.fromarray(data.astronaut()[:300])
-    pixels, frame = to_model_input(image, 256)
+    pixels, frame = to_model_input(image, Preprocess(256))
     expected = np.asarray(image.resize((256, 150), Image.Resampling.BILINEAR), np.float32)
     assert frame.resized == (256, 150)
     assert np.array_equal(pixels[0, :, :150].transpose(1, 2, 0), expected)

@@ -5,9 +5,13 @@ from functools import partial
 import torch
 from torch import nn
 
+from lightsam.geometry import Preprocess
+from lightsam.modeling.image_encoder import ImageEncoder
+from lightsam.modeling.mask_decoder import MaskDecoder
+from lightsam.modeling.prompt_encoder import PromptEncoder
 from lightsam.modeling.repvit import RepViTConfig
 from lightsam.modeling.sam import Sam
-from lightsam.models import MODELS, ModelCard, WeightSet
+from lightsam.models import MODELS, ModelCard, WeightSet, edge_sam, mobile_sam, repvit_sam, sam_vit
 from lightsam.models.card import OFFICIAL, Download
 from lightsam.models.edge_sam import FusedRepViT
 from lightsam.models.mobile_sam import TinyViT, TinyViTConfig
@@ -26,19 +30,24 @@ EDGE = RepViTConfig(channels=(16, 24, 32, 40), depths=(1, 1, 3, 2), strides=(4, 
 VIT = ViTConfig(channels=64, depth=2, heads=2, global_blocks=(1,), window=5)
 
 
+def compose(image_encoder: ImageEncoder, image_size: int) -> Sam:
+    """An encoder, and SAM's own parts for everything else."""
+    return Sam(image_encoder, PromptEncoder(image_size), MaskDecoder(), Preprocess(image_size))
+
+
 def build(image_size: int) -> Sam:
-    """TinyViT cut down, and SAM's own decoder."""
-    return Sam(TinyViT(image_size, TINY_VIT), image_size)
+    """TinyViT cut down."""
+    return compose(TinyViT(image_size, TINY_VIT), image_size)
 
 
 def build_repvit(image_size: int) -> Sam:
     """RepViT cut down, with gates and an outer norm."""
-    return Sam(RepViT(REPVIT), image_size)
+    return compose(RepViT(REPVIT), image_size)
 
 
 def build_edge(image_size: int) -> Sam:
     """EdgeSAM's encoder cut down, with its bicubic fusion."""
-    return Sam(FusedRepViT(image_size, EDGE), image_size)
+    return compose(FusedRepViT(image_size, EDGE), image_size)
 
 
 def official(url: str, sha256: str | None = None, **changes) -> WeightSet:
@@ -47,7 +56,7 @@ def official(url: str, sha256: str | None = None, **changes) -> WeightSet:
     return WeightSet(OFFICIAL, sources=(Download(url, sha256),), **{**facts, **changes})
 
 
-def _card(name: str, build) -> ModelCard:
+def _card(name: str, build, damped: tuple[str, ...]) -> ModelCard:
     return ModelCard(
         name=name,
         title=name.replace("_", " ").title(),
@@ -56,15 +65,16 @@ def _card(name: str, build) -> ModelCard:
         paper="https://example.org/paper",
         source="https://example.org/source",
         weights=(official("http://127.0.0.1:9/tiny_sam.pt"),),
+        damped=damped,
     )
 
 
-CARD = _card(NAME, build)
+CARD = _card(NAME, build, mobile_sam.CARD.damped)
 CARDS = (
     CARD,
-    _card("tiny_repvit", build_repvit),
-    _card("tiny_edge", build_edge),
-    _card("tiny_vit", partial(build_vit, config=VIT)),
+    _card("tiny_repvit", build_repvit, repvit_sam.CARD.damped),
+    _card("tiny_edge", build_edge, edge_sam.CARD.damped),
+    _card("tiny_vit", partial(build_vit, config=VIT), sam_vit.CARDS[0].damped),
 )
 
 

@@ -37,7 +37,7 @@ class Reparametrizable(Protocol):
         """That convolution."""
 
     def restored(self, weight: Tensor, bias: Tensor) -> dict[str, Tensor]:
-        """The other way: a state of this block, by name, with which `reparametrize` gives exactly this convolution."""
+        """The inverse: a state of this block, by name, from which `reparametrize` gives exactly this convolution."""
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,7 @@ class Lookup:
 
     axis: int
     index: Tensor
-    """Integers of any shape, which takes the place of the axis."""
+    """Integers of any shape; that shape takes the place of the axis."""
 
 
 @runtime_checkable
@@ -82,7 +82,7 @@ class ConvBN(nn.Sequential):
         super().__init__(OrderedDict(c=conv, bn=nn.BatchNorm2d(out_channels)))
 
     def reparametrize(self) -> nn.Conv2d:
-        """One convolution that answers as both do in evaluation mode."""
+        """One convolution that equals both in evaluation mode."""
         conv, norm = self
         assert isinstance(conv, nn.Conv2d)
         assert isinstance(norm, nn.BatchNorm2d)
@@ -107,16 +107,6 @@ class MLP(nn.Module):
         for layer in self.layers[:-1]:
             x = F.relu(layer(x))
         return self.layers[-1](x)
-
-
-def sam_neck(in_channels: int, out_channels: int = 256) -> nn.Sequential:
-    """SAM's neck: backbone features to image embeddings, (B, in, E, E) to (B, out, E, E)."""
-    return nn.Sequential(
-        nn.Conv2d(in_channels, out_channels, 1, bias=False),
-        LayerNorm2d(out_channels),
-        nn.Conv2d(out_channels, out_channels, 3, padding=1, bias=False),
-        LayerNorm2d(out_channels),
-    )
 
 
 @torch.no_grad()

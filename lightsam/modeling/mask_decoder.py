@@ -13,18 +13,20 @@ from torch import Tensor, nn
 from lightsam.modeling.common import MLP, LayerNorm2d
 from lightsam.modeling.transformer import TwoWayTransformer
 
-NUM_MASKS = 4
-"""Mask 0 is the answer to an unambiguous prompt; masks 1 to 3 are the whole, the part and the subpart."""
-
 
 class MaskDecoder(nn.Module):
     """Image and prompt embeddings to mask logits and predicted IoUs."""
+
+    num_masks = 4
+    """Mask 0 is the answer to an unambiguous prompt; masks 1 to 3 are the whole, the part and the subpart."""
+    damped = ("q_proj.weight", "k_proj.weight", "v_proj.weight", "out_proj.weight", "lin2.weight")
+    """For `ModelCard.damped` of the models that have this decoder."""
 
     def __init__(self, channels: int = 256) -> None:
         super().__init__()
         self.transformer = TwoWayTransformer(channels=channels)
         self.iou_token = nn.Embedding(1, channels)
-        self.mask_tokens = nn.Embedding(NUM_MASKS, channels)
+        self.mask_tokens = nn.Embedding(self.num_masks, channels)
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose2d(channels, channels // 4, 2, stride=2),
             LayerNorm2d(channels // 4),
@@ -33,9 +35,9 @@ class MaskDecoder(nn.Module):
             nn.GELU(),
         )
         self.output_hypernetworks_mlps = nn.ModuleList(
-            MLP(channels, channels, channels // 8, 3) for _ in range(NUM_MASKS)
+            MLP(channels, channels, channels // 8, 3) for _ in range(self.num_masks)
         )
-        self.iou_prediction_head = MLP(channels, 256, NUM_MASKS, 3)
+        self.iou_prediction_head = MLP(channels, 256, self.num_masks, 3)
 
     def forward(
         self, image_embeddings: Tensor, image_pe: Tensor, sparse: Tensor, dense: Tensor, slot_logits: Tensor
@@ -56,7 +58,7 @@ class MaskDecoder(nn.Module):
         own_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])[None]  # (1, 1 + K, C)
         own_tokens = own_tokens.expand(sparse.shape[0], -1, -1)
         tokens = torch.cat([own_tokens, sparse], dim=1)  # (B, 1 + K + N, C)
-        token_mask = nn.functional.pad(slot_logits, (1 + NUM_MASKS, 0))[:, None, None, :]  # (B, 1, 1, 1 + K + N)
+        token_mask = nn.functional.pad(slot_logits, (1 + self.num_masks, 0))[:, None, None, :]  # (B, 1, 1, 1 + K + N)
 
         image = (image_embeddings + dense).flatten(2).transpose(1, 2)  # (B, E * E, C)
         tokens, image = self.transformer(image, image_pe.flatten(2).transpose(1, 2), tokens, token_mask)

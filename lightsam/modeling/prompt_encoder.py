@@ -57,6 +57,9 @@ class PositionEmbeddingRandom(nn.Module):
 class PromptEncoder(nn.Module):
     """Points and boxes to sparse embeddings, an earlier mask to a dense one."""
 
+    takes_masks = True
+    """Whether a prompt may hold the mask of an earlier prediction."""
+
     def __init__(self, image_size: int, channels: int = 256, mask_channels: int = 16) -> None:
         super().__init__()
         self.image_size = image_size

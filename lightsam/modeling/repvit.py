@@ -17,6 +17,9 @@ from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 from lightsam.modeling.common import ConvBN, identity_batchnorm
 
+DAMPED = ("token_mixer.0.conv.bn.weight", "token_mixer.1.fc2.weight", "channel_mixer.m.2.bn.weight")
+"""For `ModelCard.damped` of the models that are made of these blocks."""
+
 
 @dataclass(frozen=True)
 class RepViTConfig:
@@ -50,7 +53,7 @@ class RepVGGDepthwise(nn.Module):
 
     @torch.no_grad()
     def reparametrize(self) -> nn.Conv2d:
-        """Reparametrise: one 3x3 depthwise convolution that answers as all branches do in evaluation mode."""
+        """One 3x3 depthwise convolution that equals the sum of all branches in evaluation mode."""
         conv = self.conv.reparametrize()
         pointwise = self.conv1.reparametrize() if isinstance(self.conv1, ConvBN) else self.conv1
         assert isinstance(pointwise, nn.Conv2d)
@@ -103,7 +106,7 @@ class ChannelMixer(nn.Module):
 
 
 class RepViTBlock(nn.Module):
-    """A token mixer, which looks around; then a channel mixer."""
+    """A token mixer, which mixes neighbouring positions, then a channel mixer."""
 
     def __init__(self, token_mixer: nn.Sequential, channels: int) -> None:
         super().__init__()

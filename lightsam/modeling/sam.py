@@ -1,37 +1,56 @@
-"""A light SAM: an image encoder, SAM's prompt encoder and SAM's mask decoder."""
-
-from typing import TYPE_CHECKING, Optional
+"""A light SAM: an image encoder, a prompt encoder and a mask decoder, and how images come to them."""
 
 from torch import nn
 
+from lightsam.errors import ContractError
+from lightsam.geometry import Preprocess
+from lightsam.modeling.graphs import DecoderModule, EncoderModule
+from lightsam.modeling.image_encoder import ImageEncoder
 from lightsam.modeling.mask_decoder import MaskDecoder
 from lightsam.modeling.prompt_encoder import PromptEncoder
 
-if TYPE_CHECKING:
-    from lightsam.weights.checkpoints import Weights
-
-EMBEDDING_STRIDE = 16
-"""Pixels of the model's input per position of the image embeddings."""
-EMBEDDING_CHANNELS = 256
-PIXEL_MEAN = (123.675, 116.28, 103.53)
-"""Per channel, RGB, 0..255: ImageNet's mean, as every published SAM is trained with."""
-PIXEL_STD = (58.395, 57.12, 57.375)
-PADDING_COLOUR = tuple(round(mean) for mean in PIXEL_MEAN)
-"""RGB of the padding: the pixel mean as an 8-bit image can hold it."""
-
 
 class Sam(nn.Module):
-    """The three parts, under the names that the published checkpoints use.
+    """A model as the sum of its parts, under the names that the published checkpoints use.
 
-    It has no ``forward``: lightsam.stages makes the two callable graphs from it.
+    The parts state what passes between the stages; lightsam.stages derives the contract from them. There is no
+    ``forward``: a model is run as two graphs. One whose graphs take other tensors overrides `encoder_graph` or
+    `decoder_graph`.
     """
 
-    weights: Optional["Weights"] = None
-    """What was loaded into it; None before anything was."""
+    def __init__(
+        self,
+        image_encoder: ImageEncoder,
+        prompt_encoder: PromptEncoder,
+        mask_decoder: MaskDecoder,
+        preprocess: Preprocess,
+    ) -> None:
+        """Compose a model.
 
-    def __init__(self, image_encoder: nn.Module, image_size: int) -> None:
+        Raises:
+            ContractError: if the prompt encoder is for another image size than the preprocessing.
+        """
         super().__init__()
-        self.image_size = image_size
+        if prompt_encoder.image_size != preprocess.image_size:
+            raise ContractError(
+                f"a prompt encoder for images of {prompt_encoder.image_size} pixels does not fit a preprocessing to "
+                f"{preprocess.image_size}: build both for one size"
+            )
         self.image_encoder = image_encoder
-        self.prompt_encoder = PromptEncoder(image_size, EMBEDDING_CHANNELS)
-        self.mask_decoder = MaskDecoder(EMBEDDING_CHANNELS)
+        self.prompt_encoder = prompt_encoder
+        self.mask_decoder = mask_decoder
+        self.preprocess = preprocess
+
+    @property
+    def image_size(self) -> int:
+        """S: side of the square input, in pixels."""
+        return self.preprocess.image_size
+
+    def encoder_graph(self) -> nn.Module:
+        """The graph of the encoder stage; it shares the model's weights."""
+        return EncoderModule(self.image_encoder, self.preprocess)
+
+    def decoder_graph(self) -> nn.Module:
+        """The graph of the decoder stage; it shares the model's weights."""
+        side = self.image_encoder.embeddings.side(self.image_size)
+        return DecoderModule(self.prompt_encoder, self.mask_decoder, side)

@@ -1,13 +1,15 @@
-"""What lightsam knows of a model besides its layers."""
+"""What lightsam knows of a model besides its layers: sources, licenses, sizes, published figures."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
+
+import torch
 
 from lightsam.errors import UsageError
 from lightsam.modeling.sam import Sam
 
 REPVIT_SAM_README = "RepViT-SAM README, https://github.com/THU-MIG/RepViT/tree/main/sam"
-"""Compares its authors' model with others, all by the same protocol: Core ML, measured by Xcode, encoder at 1024."""
+"""Source of the latencies that can be compared: Core ML, measured by Xcode, encoder at 1024, all by one protocol."""
 
 
 OFFICIAL = "official"
@@ -48,12 +50,12 @@ class NpmPackage:
 
 @dataclass(frozen=True)
 class WeightSet:
-    """Trained weights of a model: whose they are, under which terms, and where they are had."""
+    """Trained weights of a model: their authors, their license, and where to download them."""
 
     name: str
     """As on the command line."""
     authors: str
-    """Whose they are, in a few words."""
+    """Who trained them, in a few words."""
     license: str
     """SPDX identifier."""
     license_url: str
@@ -64,7 +66,7 @@ class WeightSet:
     commercial_use: bool = True
     """Whether the license allows it."""
     remark: str = ""
-    """What whoever gets them without having asked for them must know."""
+    """Said when they are used in place of the official ones."""
 
     @property
     def license_line(self) -> str:
@@ -80,12 +82,12 @@ class WeightSet:
 
 @dataclass(frozen=True)
 class PublishedLatency:
-    """How long one stage takes on one device, as somebody gives it."""
+    """A published latency of one stage on one device."""
 
     stage: str
     device: str
     ms: float | str
-    """Or what kept it from running."""
+    """Milliseconds, or the reason why it did not run."""
     source: str
 
 
@@ -93,7 +95,7 @@ IPHONE_12, M1_PRO, ONE_GPU = "iPhone 12", "M1 Pro", "one GPU"
 
 
 def repvit_sam_readme(iphone_12_ms: float | str, m1_pro_ms: float) -> tuple[PublishedLatency, ...]:
-    """Its row of an encoder, and that of SAM's mask decoder, which all of these models share."""
+    """Its latencies of one encoder, and of SAM's mask decoder, which all of these models share."""
     figures = (
         ("encoder", IPHONE_12, iphone_12_ms),
         ("encoder", M1_PRO, m1_pro_ms),
@@ -105,16 +107,16 @@ def repvit_sam_readme(iphone_12_ms: float | str, m1_pro_ms: float) -> tuple[Publ
 
 @dataclass(frozen=True)
 class Published:
-    """Figures of the authors, as they give them; None where they give none. None of them was measured here."""
+    """Figures that the authors publish; None where they publish none. None of them was measured here."""
 
     source: str = ""
-    """Where the accuracy stands."""
+    """Where the accuracy is published."""
     coco_ap: float | None = None
     """Zero-shot instance segmentation on COCO, in per cent. Protocols differ between sources."""
     latencies: tuple[PublishedLatency, ...] = ()
 
     def latency(self, stage: str, device: str) -> PublishedLatency | None:
-        """Of one stage on one device; None if nobody gives it."""
+        """Of one stage on one device; None if it is not published."""
         return next((one for one in self.latencies if (one.stage, one.device) == (stage, device)), None)
 
     def latency_ms(self, stage: str, device: str) -> float | str | None:
@@ -131,7 +133,7 @@ class ModelCard:
     """As on the command line and in file names."""
     title: str
     build: Callable[[int], Sam]
-    """Image size in pixels to a model with uninitialised weights, in training mode."""
+    """Makes a model for an image size in pixels, its weights not loaded, in training mode."""
     image_sizes: tuple[int, ...]
     """The sizes that the architecture allows; the first is the one that it was trained at."""
     paper: str
@@ -139,6 +141,19 @@ class ModelCard:
     weights: tuple[WeightSet, ...]
     """Sets of trained weights in the order of preference; the first is that of the paper's authors."""
     published: Published = Published()
+    damped: tuple[str, ...] = ()
+    """Endings of the names of weights that are drawn smaller when random ones stand in for trained ones: the last of
+    every residual branch. Dozens of random blocks in a row otherwise amplify rounding errors a hundredfold, which no
+    trained network does."""
+
+    def skeleton(self, image_size: int) -> Sam:
+        """The model without numbers or memory, for what its parts state: specs, preprocessing, names of weights.
+
+        Args:
+            image_size: one of ``image_sizes``.
+        """
+        with torch.device("meta"):
+            return self.build(image_size).eval()
 
     @property
     def official(self) -> WeightSet:
@@ -152,12 +167,12 @@ class ModelCard:
 
     @property
     def license_url(self) -> str:
-        """Its text."""
+        """Where its text is."""
         return self.official.license_url
 
     @property
     def commercial_use(self) -> bool:
-        """Whether it allows that."""
+        """Whether it allows commercial use."""
         return self.official.commercial_use
 
     def find_weights(self, name: str) -> WeightSet | None:
@@ -170,7 +185,10 @@ class ModelCard:
         return self.image_sizes[0]
 
     def resolve_image_size(self, image_size: int | None) -> int:
-        """The model's own size for None.
+        """Check an image size.
+
+        Returns:
+            The size; for None the one that the model was trained at.
 
         Raises:
             UsageError: for a size that the architecture does not allow.

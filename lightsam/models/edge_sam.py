@@ -18,9 +18,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightsam.modeling.common import sam_neck
-from lightsam.modeling.repvit import RepViTConfig, repvit_layers
-from lightsam.modeling.sam import EMBEDDING_CHANNELS, Sam
+from lightsam.geometry import Preprocess
+from lightsam.modeling.image_encoder import SAM_EMBEDDINGS, ImageEncoder, sam_neck
+from lightsam.modeling.mask_decoder import MaskDecoder
+from lightsam.modeling.prompt_encoder import PromptEncoder
+from lightsam.modeling.repvit import DAMPED, RepViTConfig, repvit_layers
+from lightsam.modeling.sam import Sam
 from lightsam.models.card import OFFICIAL, Download, ModelCard, Published, WeightSet
 
 CONFIG = RepViTConfig(channels=(48, 96, 192, 384), depths=(3, 3, 15, 2), strides=(4, 8, 16, 32), outer_norm=False)
@@ -54,7 +57,7 @@ class CoarseBranch(nn.Module):
     def __init__(self, in_channels: int, side: int) -> None:
         super().__init__()
         self.op_list = nn.Sequential(
-            nn.Conv2d(in_channels, EMBEDDING_CHANNELS, 1, bias=False),
+            nn.Conv2d(in_channels, SAM_EMBEDDINGS.channels, 1, bias=False),
             BicubicDoubling(side),
         )
 
@@ -62,7 +65,7 @@ class CoarseBranch(nn.Module):
         return self.op_list(x)
 
 
-class FusedRepViT(nn.Module):
+class FusedRepViT(ImageEncoder):
     """Normalised image (B, 3, S, S) to image embeddings (B, 256, E, E)."""
 
     def __init__(self, image_size: int, config: RepViTConfig) -> None:
@@ -70,9 +73,9 @@ class FusedRepViT(nn.Module):
         self.features = nn.ModuleList(repvit_layers(config))
         self.coarse_blocks = 1 + config.depths[-1]
         # Upstream counts stages from 0: these are the third and the fourth.
-        self.fuse_stage2 = nn.Conv2d(config.channels[2], EMBEDDING_CHANNELS, 1, bias=False)
+        self.fuse_stage2 = nn.Conv2d(config.channels[2], SAM_EMBEDDINGS.channels, 1, bias=False)
         self.fuse_stage3 = CoarseBranch(config.channels[3], image_size // config.strides[3])
-        self.neck = sam_neck(EMBEDDING_CHANNELS)
+        self.neck = sam_neck(SAM_EMBEDDINGS.channels)
 
     def forward(self, x: Tensor) -> Tensor:
         for block in self.features[: -self.coarse_blocks]:
@@ -85,7 +88,7 @@ class FusedRepViT(nn.Module):
 
 def build(image_size: int) -> Sam:
     """EdgeSAM for square inputs of ``image_size`` pixels; the weights fit every size."""
-    return Sam(FusedRepViT(image_size, CONFIG), image_size)
+    return Sam(FusedRepViT(image_size, CONFIG), PromptEncoder(image_size), MaskDecoder(), Preprocess(image_size))
 
 
 CARD = ModelCard(
@@ -93,6 +96,7 @@ CARD = ModelCard(
     title="EdgeSAM",
     build=build,
     image_sizes=(1024, 512, 768),
+    damped=(*DAMPED, *MaskDecoder.damped),
     paper="https://arxiv.org/abs/2312.06660",
     source="https://github.com/chongzhou96/EdgeSAM",
     weights=(

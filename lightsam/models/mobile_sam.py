@@ -17,7 +17,11 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightsam.modeling.common import ConvBN, Lookup, sam_neck
+from lightsam.geometry import Preprocess
+from lightsam.modeling.common import ConvBN, Lookup
+from lightsam.modeling.image_encoder import ImageEncoder, sam_neck
+from lightsam.modeling.mask_decoder import MaskDecoder
+from lightsam.modeling.prompt_encoder import PromptEncoder
 from lightsam.modeling.sam import Sam
 from lightsam.modeling.windows import attend_in_windows
 from lightsam.models.card import (
@@ -177,7 +181,7 @@ class PatchEmbed(nn.Module):
         return self.seq(x)
 
 
-class TinyViT(nn.Module):
+class TinyViT(ImageEncoder):
     """Normalised image (B, 3, S, S) to image embeddings (B, 256, S / 16, S / 16)."""
 
     never_run = ("norm_head", "head")
@@ -221,8 +225,10 @@ class TinyViT(nn.Module):
 
 def build(image_size: int) -> Sam:
     """MobileSAM for square inputs of ``image_size`` pixels; the weights fit every size."""
-    return Sam(TinyViT(image_size, TinyViTConfig()), image_size)
+    return Sam(TinyViT(image_size, TinyViTConfig()), PromptEncoder(image_size), MaskDecoder(), Preprocess(image_size))
 
+
+DAMPED = ("conv3.bn.weight", "attn.proj.weight", "mlp.fc2.weight", *MaskDecoder.damped)
 
 _PAPER = "https://arxiv.org/abs/2306.14289"
 _SHA256 = "6dbb90523a35330fedd7f1d3dfc66f995213d81b29a5ca8108dbcdd4e37d6c2f"
@@ -232,6 +238,7 @@ CARD = ModelCard(
     title="MobileSAM",
     build=build,
     image_sizes=(1024, 512, 768),
+    damped=DAMPED,
     paper=_PAPER,
     source="https://github.com/ChaoningZhang/MobileSAM",
     weights=(

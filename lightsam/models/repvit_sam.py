@@ -13,8 +13,11 @@ Shapes: B images, S = image size, E = S / 16.
 
 from torch import Tensor, nn
 
-from lightsam.modeling.common import sam_neck
-from lightsam.modeling.repvit import RepViTConfig, repvit_layers
+from lightsam.geometry import Preprocess
+from lightsam.modeling.image_encoder import ImageEncoder, sam_neck
+from lightsam.modeling.mask_decoder import MaskDecoder
+from lightsam.modeling.prompt_encoder import PromptEncoder
+from lightsam.modeling.repvit import DAMPED, RepViTConfig, repvit_layers
 from lightsam.modeling.sam import Sam
 from lightsam.models.card import (
     OFFICIAL,
@@ -29,7 +32,7 @@ from lightsam.models.card import (
 CONFIG = RepViTConfig(channels=(80, 160, 320, 640), depths=(7, 7, 35, 2), strides=(4, 8, 16, 16), outer_norm=True)
 
 
-class RepViT(nn.Module):
+class RepViT(ImageEncoder):
     """Normalised image (B, 3, S, S) to image embeddings (B, 256, E, E)."""
 
     def __init__(self, config: RepViTConfig) -> None:
@@ -43,7 +46,7 @@ class RepViT(nn.Module):
 
 def build(image_size: int) -> Sam:
     """RepViT-SAM for square inputs of ``image_size`` pixels; the weights fit every size."""
-    return Sam(RepViT(CONFIG), image_size)
+    return Sam(RepViT(CONFIG), PromptEncoder(image_size), MaskDecoder(), Preprocess(image_size))
 
 
 CARD = ModelCard(
@@ -51,6 +54,7 @@ CARD = ModelCard(
     title="RepViT-SAM",
     build=build,
     image_sizes=(1024, 512, 768),
+    damped=(*DAMPED, "token_mixer.0.conv1.weight", *MaskDecoder.damped),
     paper="https://arxiv.org/abs/2312.05760",
     source="https://github.com/THU-MIG/RepViT",
     weights=(

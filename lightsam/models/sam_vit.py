@@ -20,8 +20,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from lightsam.modeling.common import Lookup, sam_neck
-from lightsam.modeling.sam import EMBEDDING_STRIDE, Sam
+from lightsam.geometry import Preprocess
+from lightsam.modeling.common import Lookup
+from lightsam.modeling.image_encoder import SAM_EMBEDDINGS, ImageEncoder, sam_neck
+from lightsam.modeling.mask_decoder import MaskDecoder
+from lightsam.modeling.prompt_encoder import PromptEncoder
+from lightsam.modeling.sam import Sam
 from lightsam.modeling.windows import attend_in_windows
 from lightsam.models.card import (
     OFFICIAL,
@@ -33,7 +37,7 @@ from lightsam.models.card import (
     repvit_sam_readme,
 )
 
-TRAINED_SIDE = 1024 // EMBEDDING_STRIDE
+TRAINED_SIDE = 1024 // SAM_EMBEDDINGS.stride
 """Positions a side that the checkpoints' position embeddings are for."""
 
 
@@ -144,20 +148,20 @@ class PatchEmbed(nn.Module):
 
     def __init__(self, channels: int) -> None:
         super().__init__()
-        self.proj = nn.Conv2d(3, channels, EMBEDDING_STRIDE, stride=EMBEDDING_STRIDE)
+        self.proj = nn.Conv2d(3, channels, SAM_EMBEDDINGS.stride, stride=SAM_EMBEDDINGS.stride)
 
     def forward(self, x: Tensor) -> Tensor:
         return self.proj(x).permute(0, 2, 3, 1)
 
 
-class ViT(nn.Module):
+class ViT(ImageEncoder):
     """Normalised image (B, 3, S, S) to image embeddings (B, 256, E, E)."""
 
     positions: Tensor | None
 
     def __init__(self, image_size: int, config: ViTConfig) -> None:
         super().__init__()
-        self.side = image_size // EMBEDDING_STRIDE
+        self.side = image_size // SAM_EMBEDDINGS.stride
         self.patch_embed = PatchEmbed(config.channels)
         self.pos_embed = nn.Parameter(torch.zeros(1, TRAINED_SIDE, TRAINED_SIDE, config.channels))
         self.blocks = nn.ModuleList(
@@ -184,7 +188,10 @@ class ViT(nn.Module):
 
 def build(image_size: int, config: ViTConfig) -> Sam:
     """SAM for square inputs of ``image_size`` pixels, a multiple of 16; the weights fit every size."""
-    return Sam(ViT(image_size, config), image_size)
+    return Sam(ViT(image_size, config), PromptEncoder(image_size), MaskDecoder(), Preprocess(image_size))
+
+
+DAMPED = ("patch_embed.proj.weight", "attn.proj.weight", "lin2.weight", *MaskDecoder.damped)
 
 
 def _card(size: str, config: ViTConfig, file: str, sha256: str, published: Published) -> ModelCard:
@@ -193,6 +200,7 @@ def _card(size: str, config: ViTConfig, file: str, sha256: str, published: Publi
         title=f"SAM ViT-{size}",
         build=partial(build, config=config),
         image_sizes=(1024,),
+        damped=DAMPED,
         paper="https://arxiv.org/abs/2304.02643",
         source="https://github.com/facebookresearch/segment-anything",
         weights=(

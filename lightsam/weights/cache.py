@@ -1,4 +1,4 @@
-"""Where fetched checkpoints are kept, and how they are held to their hash.
+"""Where downloaded checkpoints are kept, and how they are checked against their hash.
 
 Each set of weights has a folder of its own in the cache: the checkpoint, and ``sha256`` with the digest that it must
 have where none is published: that of the first download, or of what was imported.
@@ -51,11 +51,11 @@ def expected_sha256(card: ModelCard, chosen: WeightSet) -> str | None:
     recorded = _record(card, chosen)
     if published is not None or not recorded.is_file():
         return published
-    return recorded.read_text().strip()
+    return recorded.read_text(encoding="utf-8").strip()
 
 
 def record_sha256(card: ModelCard, chosen: WeightSet, digest: str) -> None:
-    """Note what the checkpoint must be from now on."""
+    """Record the digest that the checkpoint must have from now on."""
     write_text(_record(card, chosen), f"{digest}\n")
 
 
@@ -75,7 +75,7 @@ def name_of(card: ModelCard, chosen: WeightSet) -> str:
 
 
 def verify(card: ModelCard, chosen: WeightSet) -> str:
-    """Hold a cached checkpoint to its hash.
+    """Check a cached checkpoint against its hash.
 
     Returns:
         Its sha256.
@@ -97,7 +97,7 @@ def verify(card: ModelCard, chosen: WeightSet) -> str:
 
 @contextmanager
 def alone(folder: Path) -> Iterator[None]:
-    """Be the only process that fetches to ``folder``, and clear up after one that was killed.
+    """Lock ``folder`` against other processes that download to it, and remove what a killed one left.
 
     Raises:
         WriteError: if the cache cannot be written.

@@ -1,55 +1,16 @@
-"""From a checkpoint, or from nothing but a seed, to a model with weights."""
+"""Building a model and giving it weights: from a checkpoint, or drawn from a seed."""
 
-from dataclasses import dataclass
 from pathlib import Path
 
-from lightsam.modeling.sam import Sam
 from lightsam.models import ModelCard, find_model
 
 from . import seeded
 from .downloads import ProgressBar
+from .loaded import LoadedModel, Weights
 from .sources import SEEDED, TRAINED, Chosen, choose
 from .state import digest, load_state, read_state_dict, strip_prefixes
 
-UNKNOWN_LICENSE = "NOASSERTION"
-"""SPDX's word for a license that nobody stated."""
-
-
-@dataclass(frozen=True)
-class Weights:
-    """What a model's weights are, whose, and under which terms."""
-
-    name: str
-    """Of the set ("official", say), "seeded", or the file's name."""
-    sha256: str
-    """Of the float32 tensors, by name: the same weights have the same digest in whatever file they come."""
-    trained: bool
-    authors: str = ""
-    """Whose they are."""
-    license: str = UNKNOWN_LICENSE
-    """SPDX identifier."""
-    license_url: str = ""
-    license_note: str = ""
-    """What the identifier does not say."""
-    commercial_use: bool = True
-    """Whether the license allows it, as far as it is known."""
-
-    @property
-    def title(self) -> str:
-        """What they are, whose and under which license, for the head of a table."""
-        if not self.trained:
-            return f"{self.name} weights, untrained"
-        return ", ".join(filter(None, (f"weights {self.name}", self.authors, self.license)))
-
-    @property
-    def license_line(self) -> str:
-        """The license in one line."""
-        details = "; ".join(filter(None, (self.license_url, self.license_note)))
-        return (
-            self.license
-            + (f" ({details})" if details else "")
-            + ("" if self.commercial_use else ", non-commercial use only")
-        )
+__all__ = ["LoadedModel", "Weights", "load_model"]
 
 
 def load_model(
@@ -59,7 +20,7 @@ def load_model(
     image_size: int | None = None,
     accept_license: bool = False,
     progress: ProgressBar | None = None,
-) -> Sam:
+) -> LoadedModel:
     """Build a model and give it weights.
 
     Args:
@@ -69,10 +30,10 @@ def load_model(
             "auto" (trained, and seeded with a loud warning where nothing can be had); or the path of a checkpoint.
         image_size: side of the square input, in pixels; None for the model's own.
         accept_license: needed for weights that are not for commercial use.
-        progress: told of a download.
+        progress: called with what a download has fetched so far.
 
     Returns:
-        The model in evaluation mode, with ``weights`` set.
+        The model in evaluation mode, its card, and whose its weights are.
 
     Raises:
         UsageError: for an unknown model, an image size that it does not allow, or weights of a name that it lacks.
@@ -83,14 +44,13 @@ def load_model(
     card = find_model(name)
     size = card.resolve_image_size(image_size)
     chosen = choose(card, str(weights), accept_license, progress)
-    model = card.build(size).eval()
+    sam = card.build(size).eval()
     if chosen.path is None:
-        seeded.fill(model, card.build)
+        seeded.fill(sam, card)
     else:
-        state = strip_prefixes(read_state_dict(chosen.path), model.state_dict())
-        load_state(model, state, str(chosen.path), card.name)
-    model.weights = _describe(card, chosen, digest(model.state_dict()))
-    return model
+        state = strip_prefixes(read_state_dict(chosen.path), sam.state_dict())
+        load_state(sam, state, str(chosen.path), card.name)
+    return LoadedModel(sam, card, _describe(card, chosen, digest(sam.state_dict())))
 
 
 def _describe(card: ModelCard, chosen: Chosen, sha256: str) -> Weights:

@@ -14,16 +14,16 @@ RETRIES = 2
 
 
 class ProgressBar(Protocol):
-    """What pooch tells of a download."""
+    """Shows the progress of a download; pooch calls it."""
 
     total: int
     """Set when a response begins: the size in bytes, or 0 if the server does not say."""
 
     def update(self, size: int) -> None:
-        """``size`` more bytes are there."""
+        """``size`` more bytes have arrived."""
 
     def reset(self) -> None:
-        """All that came so far did not count."""
+        """Start again from zero: the attempt failed."""
 
     def close(self) -> None:
         """The download is over."""
@@ -72,7 +72,7 @@ def download(url: str, path: Path, sha256: str | None, progress: ProgressBar | N
     except requests.ConnectionError as error:
         raise CheckpointUnavailableError(f"{url}: the connection fails") from error
     except ValueError as error:  # pooch's word for another hash
-        raise CheckpointError(f"{url}: what comes has another sha256 than it should") from error
+        raise CheckpointError(f"{url}: the file has another sha256 than it should") from error
     except OSError as error:
         raise WriteError(f"cannot write to {path.parent}: {reason(error)}") from error
     finally:
@@ -81,10 +81,10 @@ def download(url: str, path: Path, sha256: str | None, progress: ProgressBar | N
 
 
 def _without_hopeless_retries(http: Any) -> Any:
-    """A downloader for pooch that gives up at once where there is nobody to talk to.
+    """A downloader for pooch that gives up at once if no connection can be made.
 
-    A transfer that breaks off is worth another attempt; a name that does not resolve is none, and several seconds later
-    it still is none.
+    A transfer that breaks off is worth another attempt. A name that does not resolve is not: it will not resolve a few
+    seconds later.
     """
     import requests
     from urllib3.exceptions import ConnectTimeoutError, NewConnectionError, ProxyError

@@ -55,8 +55,9 @@ def _pack(source: NpmPackage, folder: Path) -> Path:
     command += ["--loglevel=error", "--no-update-notifier", f"--pack-destination={folder}"]
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, errors="replace", timeout=TIMEOUT_S, check=False
-        )
+            command, cwd=folder, capture_output=True, text=True, encoding="utf-8", errors="replace",
+            timeout=TIMEOUT_S, check=False,
+        )  # fmt: skip
     except subprocess.TimeoutExpired as error:
         raise CheckpointUnavailableError(f"{source.title}: npm did not end in {TIMEOUT_S} seconds") from error
     except OSError as error:

@@ -1,32 +1,28 @@
 """Well-conditioned random weights, for exports and tests without a checkpoint.
 
 Default initialisation is no stand-in for a trained network: some BatchNorms start at zero, a converter folds their
-branches away and what is left is a tenth of the model. Here every tensor is drawn from a stream of its own, seeded by
-its name, so that the same model always gets the same weights. What a trained network has from its data is then measured
-on a synthetic image: BatchNorm statistics, so that activations neither vanish nor grow block by block, and where
-masks begin, so that they are masks and not specks.
+branches away, and a tenth of the model is left. Here every tensor is drawn from its own stream of random numbers,
+seeded by its name, so that the same model always gets the same weights. What a trained network learns from its data is
+then measured on a synthetic image: the BatchNorm statistics, so that activations neither vanish nor grow from block to
+block, and the level of the mask logits, so that masks are connected areas and not specks.
 """
 
-import re
 import zlib
-from collections.abc import Callable
 from copy import deepcopy
 
 import numpy as np
 import torch
 from torch import nn
 
-from lightsam.modeling.common import MLP, LayerNorm2d
+from lightsam.geometry import Preprocess
+from lightsam.modeling.common import MLP
+from lightsam.modeling.image_encoder import ImageEncoder
 from lightsam.modeling.prompt_encoder import PointLabel
-from lightsam.modeling.sam import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, PIXEL_MEAN, PIXEL_STD, Sam
+from lightsam.modeling.sam import Sam
+from lightsam.models.card import ModelCard
 
-# The last weights of a residual branch. Damped, because dozens of random blocks in a row amplify rounding errors a
-# hundredfold, which no trained network does.
-_BRANCH_ENDS = re.compile(
-    r"token_mixer\.\d\.(conv\.bn|conv1)\.weight$|channel_mixer\.m\.2\.bn\.weight$"
-    r"|conv3\.bn\.weight$|(proj|fc2|lin2|out_proj)\.weight$"
-)
 _DAMPING = 0.25
+"""Factor on the weights that a model's card names as damped."""
 _MASK_MEAN = 0.85
 """Mean of a mask's logits, in their standard deviations: a normal distribution is then positive in four fifths."""
 _MEASURING_SIZE = 256
@@ -38,8 +34,17 @@ def _stream(name: str) -> np.random.Generator:
     return np.random.Generator(np.random.PCG64(zlib.crc32(name.encode())))
 
 
-def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
-    """Draw the tensor called ``name``: float32, of a spread that keeps activations near one."""
+def draw(name: str, shape: tuple[int, ...], damped: tuple[str, ...] = ()) -> np.ndarray:
+    """Draw the tensor called ``name``.
+
+    Args:
+        name: in the state dict.
+        shape: of the tensor.
+        damped: endings of the names of weights that are drawn smaller, as in `ModelCard.damped`.
+
+    Returns:
+        A float32 array whose spread keeps activations near one.
+    """
     rng = _stream(name)
 
     def normal(scale: float) -> np.ndarray:
@@ -53,7 +58,7 @@ def draw(name: str, shape: tuple[int, ...]) -> np.ndarray:
         return normal(1.0)
     if name.endswith(("bias", "attention_biases", "pos_embed")) or "rel_pos" in name:
         return normal(0.05)
-    damping = np.float32(_DAMPING if _BRANCH_ENDS.search(name) else 1.0)
+    damping = np.float32(_DAMPING if name.endswith(damped) else 1.0)
     if len(shape) <= 1:  # the scales of norms
         return rng.uniform(0.8, 1.2, shape).astype(np.float32) * damping
     if "embed" in name and len(shape) == 2 and shape[0] <= 8:  # prompt tokens
@@ -76,37 +81,48 @@ def image(height: int, width: int) -> np.ndarray:
     return (values + 120).round().clip(0, 255).astype(np.uint8)
 
 
-def state_dict(model: nn.Module) -> dict[str, torch.Tensor]:
-    """A drawn tensor for every name of ``model``; counters are zero."""
+def state_dict(model: nn.Module, damped: tuple[str, ...]) -> dict[str, torch.Tensor]:
+    """Draw a tensor for every name of ``model``; counters are zero.
+
+    Args:
+        model: whose names and shapes are taken; its own values are not looked at.
+        damped: as for `draw`.
+    """
     return {
-        name: torch.from_numpy(draw(name, tuple(value.shape))) if value.is_floating_point() else torch.zeros_like(value)
+        name: torch.from_numpy(draw(name, tuple(value.shape), damped))
+        if value.is_floating_point()
+        else torch.zeros_like(value)
         for name, value in model.state_dict().items()
     }
 
 
-def fill(model: Sam, build: Callable[[int], Sam]) -> None:
+def fill(model: Sam, card: ModelCard) -> None:
     """Give ``model`` seeded weights, in place.
 
-    What is measured is measured in float64, so that the float32 values that are kept, and with them the digest of the
-    weights, do not depend on the number of threads or on the order in which a machine adds.
+    Statistics are measured in float64 and kept in float32, so that neither they nor the digest of the weights depend on
+    the number of threads or on the order in which a machine adds.
 
     Args:
-        build: makes the same model at another image size, for the statistics of its BatchNorms.
+        model: as the card builds it, at any image size.
+        card: says what is damped, and builds the small model that BatchNorm statistics are measured on.
     """
-    model.load_state_dict(state_dict(model), strict=True)
+    model.load_state_dict(state_dict(model, card.damped), strict=True)
     if any(isinstance(module, nn.BatchNorm2d) for module in model.image_encoder.modules()):
-        small = build(_MEASURING_SIZE).image_encoder
-        small.load_state_dict(model.image_encoder.state_dict(), strict=True)
-        _measure_batchnorm(small.double())
-        model.image_encoder.load_state_dict(small.float().state_dict(), strict=True)
+        small = card.build(_MEASURING_SIZE)
+        small.image_encoder.load_state_dict(model.image_encoder.state_dict(), strict=True)
+        _measure_batchnorm(small.image_encoder.double(), small.preprocess)
+        model.image_encoder.load_state_dict(small.image_encoder.float().state_dict(), strict=True)
     _centre_masks(model)
 
 
 @torch.no_grad()
-def _measure_batchnorm(encoder: nn.Module) -> None:
+def _measure_batchnorm(encoder: ImageEncoder, preprocess: Preprocess) -> None:
     """Set every BatchNorm's statistics to those of one synthetic image."""
-    pixels = torch.from_numpy(image(_MEASURING_SIZE, _MEASURING_SIZE)).permute(2, 0, 1)[None].double()
-    mean, std = (torch.tensor(values, dtype=torch.float64)[:, None, None] for values in (PIXEL_MEAN, PIXEL_STD))
+    size = preprocess.image_size
+    pixels = torch.from_numpy(image(size, size)).permute(2, 0, 1)[None].double()
+    mean, std = (
+        torch.tensor(values, dtype=torch.float64)[:, None, None] for values in (preprocess.mean, preprocess.std)
+    )
     norms = [module for module in encoder.modules() if isinstance(module, nn.BatchNorm2d)]
     for norm in norms:
         norm.momentum = 1.0  # take the batch's statistics as they are
@@ -122,22 +138,22 @@ def _centre_masks(model: Sam) -> None:
     """Shift each mask so that about four fifths of an image are foreground.
 
     The logits of random weights are noise around a mean. Left as drawn, some masks are a few specks, and half of all
-    pixels lie near the threshold: their IoU then says how many specks there are, not how exact a file is. A trained
-    network leaves a few per cent of the pixels near the threshold. Embeddings are drawn too, spread as the neck's last
-    norm spreads them.
+    pixels lie near the threshold: the IoU of two masks then depends on rounding, and does not tell how exact a file is.
+    A trained network leaves a few per cent of the pixels near the threshold. The embeddings that the shift is measured
+    on are drawn as well, with the spread that the encoder's last norm gives them.
     """
     decoder, prompts = deepcopy(model.mask_decoder).double(), deepcopy(model.prompt_encoder).double()
-    norm = model.image_encoder.get_submodule("neck.3")  # every encoder ends in SAM's neck
-    assert isinstance(norm, LayerNorm2d)
+    norm, embeddings = model.image_encoder.output_norm, model.image_encoder.embeddings
     scale, shift = norm.weight.double()[:, None, None], norm.bias.double()[:, None, None]
-    side = _MEASURING_SIZE // EMBEDDING_STRIDE
-    drawn = torch.from_numpy(_stream("image_embeddings").standard_normal((EMBEDDING_CHANNELS, side, side)))
+    side = embeddings.side(_MEASURING_SIZE)
+    drawn = torch.from_numpy(_stream(embeddings.name).standard_normal((embeddings.channels, side, side)))
     image_embeddings = (drawn * scale + shift)[None]  # (1, C, E, E)
 
     seen: dict[nn.Module, torch.Tensor] = {}
     for module in (decoder.output_upscaling, *decoder.output_hypernetworks_mlps):
         module.register_forward_hook(lambda module, _, output: seen.update({module: output}))
-    # The very middle at every image size (pixel centres are half a pixel on), so that the weights are the same too.
+    # The middle of the image at every size, so that the weights do not depend on the size: the prompt encoder adds half
+    # a pixel.
     point_coords = torch.full((1, 1, 2), model.image_size / 2 - 0.5, dtype=torch.float64)
     point_labels = torch.full((1, 1), PointLabel.FOREGROUND, dtype=torch.float64)
     decoder(

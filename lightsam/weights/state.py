@@ -85,9 +85,13 @@ def write_state_dict(path: Path, state: Mapping[str, Tensor], metadata: Mapping[
 
 
 def strip_prefixes(state: dict[str, Tensor], expected: Container[str]) -> dict[str, Tensor]:
-    """Take away what training scripts put before every name.
+    """Remove the prefixes that training scripts put before every name.
 
-    Only where it is unambiguous: every name has the prefix, and with it none is one of the model's.
+    A prefix is removed only if every name has it and no name is already one of the model's.
+
+    Args:
+        state: as it was read.
+        expected: the model's own names.
     """
     for prefix in PREFIXES:
         if all(name.startswith(prefix) for name in state) and not any(name in expected for name in state):
@@ -96,7 +100,7 @@ def strip_prefixes(state: dict[str, Tensor], expected: Container[str]) -> dict[s
 
 
 def optional_keys(model: Sam) -> set[str]:
-    """What a checkpoint may lack: counters of training steps, and layers that no run of the model uses."""
+    """Names that a checkpoint may lack: counters of training steps, and layers that the model never runs."""
     counters = {name for name in model.state_dict() if name.endswith("num_batches_tracked")}
     unused = tuple(
         f"{name}.{part}." for name, module in model.named_modules() for part in getattr(module, "never_run", ())

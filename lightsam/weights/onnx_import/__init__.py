@@ -1,17 +1,14 @@
 """A checkpoint from ONNX files that others exported.
 
-Names are gone from most of such a file, BatchNorms are folded into convolutions, weights transposed, biases expanded.
-`graph` reads the file, `roles` says which stage it is, `uses` lists what it does with its constants, `slots` what the
-model expects, `placing` brings the two together, and `proof` runs both.
+Such files have lost most names; BatchNorms are folded into convolutions, weights transposed, biases expanded. `graph`
+reads a file, `roles` tells which stage it is, `uses` lists its operations with constants, `slots` lists the layers and
+tables that the model expects, `placing` matches the two lists, and the two `proof`s compare the outputs.
 
 `onnx` and `onnxruntime` are imported inside functions here, and nowhere else in this package.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
-
-from torch import Tensor
 
 from lightsam.errors import CheckpointError, FormatUnavailableError
 from lightsam.models import ModelCard
@@ -20,6 +17,7 @@ from . import save
 from .decoder_proof import prove_decoder
 from .encoder_proof import prove_encoder
 from .graph import read_graph
+from .imported import Imported
 from .placing import PlacingError, place
 from .proof import Agreement
 from .roles import check_roles, image_size
@@ -32,37 +30,19 @@ STEPS = 6
 """How often `import_onnx` reports a step."""
 
 
-@dataclass(frozen=True)
-class Imported:
-    """What two ONNX files hold of a model."""
-
-    state: dict[str, Tensor]
-    """The checkpoint, float32, without what no run of the model uses."""
-    agreements: tuple[Agreement, ...]
-    """The proof."""
-    convention: str
-    """How the encoder's file wants its image."""
-    never_run: tuple[str, ...]
-    """Keys of published checkpoints that are in no export, because nothing uses them."""
-    constants: tuple[str, ...]
-    """Constants of the files that nothing was taken from."""
-
-    @property
-    def worst_db(self) -> float:
-        """PSNR of the output that agrees least."""
-        return min(one.psnr_db for one in self.agreements)
-
-
 def import_onnx(
     encoder: Path, decoder: Path, card: ModelCard, on_step: Callable[[str], None] = lambda _: None
 ) -> Imported:
-    """Read a checkpoint out of an image encoder and a mask decoder, and prove that it answers as they do.
+    """Read a checkpoint out of an image encoder and a mask decoder, and check that its outputs are theirs.
 
     Args:
         encoder: an ONNX file of the image encoder, float32, with or without its preprocessing.
         decoder: an ONNX file of prompt encoder and mask decoder, with segment-anything's inputs.
         card: of the model that they were exported from.
-        on_step: told what begins.
+        on_step: called with the name of each step when it starts.
+
+    Returns:
+        The checkpoint, and how closely its outputs agree with those of the files.
 
     Raises:
         FormatUnavailableError: if onnx or onnxruntime is not installed.

@@ -1,4 +1,4 @@
-"""The other half: both decoders on prompts about the photograph."""
+"""The decoder's half of the check: both decoders on prompts about the photograph."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -9,10 +9,10 @@ import torch
 from torch import Tensor, nn
 
 from lightsam.errors import CheckpointError
+from lightsam.geometry import mask_side
 from lightsam.metrics import psnr_db
-from lightsam.modeling.graphs import DecoderModule
 from lightsam.modeling.prompt_encoder import PointLabel
-from lightsam.modeling.sam import EMBEDDING_STRIDE, Sam
+from lightsam.modeling.sam import Sam
 
 from .graph import Graph
 from .placing import Placement
@@ -25,10 +25,10 @@ from .running import Arrays, run, start
 class _Question:
     name: str
     points: tuple[tuple[float, float], ...]
-    """In parts of the image's side."""
+    """x, y as fractions of the image's side."""
     labels: tuple[int, ...]
     refines: bool = False
-    """Whether an earlier answer's mask goes with it."""
+    """Whether the mask of an earlier prediction goes with it."""
 
 
 _QUESTIONS = (
@@ -54,7 +54,7 @@ def prove_decoder(graph: Graph, model: Sam, placement: Placement, embeddings: np
     inputs = decoder_inputs(graph)
     taps = _taps(model, placement)
     session = start(graph.path, tuple(taps))
-    side = 4 * model.image_size // EMBEDDING_STRIDE
+    side = mask_side(model.image_size)
     ours = _Ours(model, taps, embeddings)
     found: list[Agreement] = []
     for question in _QUESTIONS:
@@ -99,12 +99,12 @@ class _Ours:
     """The model's decoder, with what was tapped."""
 
     def __init__(self, model: Sam, taps: Mapping[str, str], embeddings: np.ndarray) -> None:
-        self.decoder = DecoderModule(model)
+        self.decoder = model.decoder_graph()
         self.size, self.embeddings = model.image_size, embeddings
         self._inner: Arrays = {}
         for name in taps.values():
             model.get_submodule(name).register_forward_hook(self._keep(name))
-        side = 4 * self.size // EMBEDDING_STRIDE
+        side = mask_side(self.size)
         self.earlier = np.zeros((1, 1, side, side), np.float32)
 
     def _keep(self, name: str) -> Any:

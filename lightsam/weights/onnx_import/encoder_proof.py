@@ -1,4 +1,4 @@
-"""One half of the proof: both encoders on a photograph."""
+"""The encoder's half of the check: both encoders on a photograph."""
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -9,24 +9,26 @@ import numpy as np
 import torch
 
 from lightsam.errors import CheckpointError
+from lightsam.geometry import Preprocess
 from lightsam.metrics import psnr_db
-from lightsam.modeling.sam import PIXEL_MEAN, PIXEL_STD, Sam
+from lightsam.modeling.sam import Sam
 
 from .graph import Graph, TensorInfo, attributes
 from .proof import REQUIRED_DB, Agreement, ProofError, photograph
 from .running import run, start
 
+_CHANNELS = 3
+"""Of an RGB image."""
 
-def _normalized(pixels: np.ndarray) -> np.ndarray:
-    return (pixels - np.array(PIXEL_MEAN, np.float32)) / np.array(PIXEL_STD, np.float32)
 
-
-SCALES: dict[str, Callable[[np.ndarray], np.ndarray]] = {
-    "normalized": _normalized,
-    "0..255, normalized inside": lambda pixels: pixels,
-    "0..1, normalized inside": lambda pixels: pixels / np.float32(255),
-}
-"""What an encoder may want its pixels to be."""
+def _scales(preprocess: Preprocess) -> dict[str, Callable[[np.ndarray], np.ndarray]]:
+    """What an encoder may want its pixels to be, from (..., 3) float32 RGB, 0..255."""
+    mean, std = np.array(preprocess.mean, np.float32), np.array(preprocess.std, np.float32)
+    return {
+        "normalized": lambda pixels: (pixels - mean) / std,
+        "0..255, normalized inside": lambda pixels: pixels,
+        "0..1, normalized inside": lambda pixels: pixels / np.float32(255),
+    }
 
 
 def prove_encoder(graph: Graph, model: Sam) -> tuple[Agreement, str, np.ndarray]:
@@ -42,13 +44,14 @@ def prove_encoder(graph: Graph, model: Sam) -> tuple[Agreement, str, np.ndarray]
     """
     (wanted,) = graph.inputs
     image = photograph(model.image_size)  # (S, S, 3)
+    scales = _scales(model.preprocess)
     with torch.no_grad(), _as_exported(graph, model):
-        normalized = torch.from_numpy(_normalized(image)).permute(2, 0, 1)[None].contiguous()
+        normalized = torch.from_numpy(scales["normalized"](image)).permute(2, 0, 1)[None].contiguous()
         embeddings = model.image_encoder(normalized).numpy()
     session = start(graph.path)
     layout, arrange = _layout(wanted, graph.path)
     best, convention = float("-inf"), ""
-    for scale, apply in SCALES.items():
+    for scale, apply in scales.items():
         pixels = np.ascontiguousarray(arrange(apply(image)))
         (found, *_) = run(session, {wanted.name: pixels}, graph.path).values()
         db = psnr_db(embeddings, found) if found.shape == embeddings.shape else float("-inf")
@@ -69,7 +72,7 @@ def _layout(wanted: TensorInfo, path: Path) -> tuple[str, Any]:
         (3, 2): ("HWC", lambda pixels: pixels),
     }
     for (rank, axis), layout in layouts.items():
-        if len(wanted.shape) == rank and wanted.shape[axis] == len(PIXEL_MEAN):
+        if len(wanted.shape) == rank and wanted.shape[axis] == _CHANNELS:
             return layout
     raise CheckpointError(f"{path} is no image encoder: its input {wanted.name} has the shape {wanted.shape}")
 

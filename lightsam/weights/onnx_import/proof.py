@@ -1,7 +1,7 @@
-"""The proof of an import: ONNX Runtime on the files as they are, PyTorch on what was read from them, the same answers.
+"""The check of an import: ONNX Runtime runs the files, PyTorch what was read from them, and the outputs must agree.
 
 The photograph is a part of "Astronaut" (NASA, public domain, by way of scikit-image). It is square, so that it does not
-matter whether a file pads, and with which color.
+matter whether and with which colour a file pads.
 """
 
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ REQUIRED_DB = 100.0
 
 
 class ProofError(CheckpointError):
-    """Weights that do not answer as the file does that they were read from."""
+    """Weights whose outputs are not those of the file that they were read from."""
 
     def __init__(self, graph: Graph, found: str) -> None:
         kinds = {node.op_type for node in graph.nodes}

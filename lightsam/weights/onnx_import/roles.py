@@ -1,7 +1,7 @@
-"""Which file is which stage, by what it takes."""
+"""Which stage a file is, judged by its inputs."""
 
 from lightsam.errors import CheckpointError
-from lightsam.modeling.sam import EMBEDDING_CHANNELS, EMBEDDING_STRIDE
+from lightsam.modeling.image_encoder import SAM_EMBEDDINGS
 
 from .graph import Graph, TensorInfo
 
@@ -21,7 +21,7 @@ def decoder_inputs(graph: Graph) -> dict[str, TensorInfo]:
         by_shape = {
             3: "point_coords",
             2: "point_labels",
-            4: "image_embeddings" if EMBEDDING_CHANNELS in shape[1:2] else "mask_input",
+            4: "image_embeddings" if SAM_EMBEDDINGS.channels in shape[1:2] else "mask_input",
             1: "has_mask_input" if shape[:1] == (1,) else "orig_im_size",
         }
         found[info.name if info.name in INPUTS else by_shape.get(len(shape), info.name)] = info
@@ -33,7 +33,11 @@ def decoder_inputs(graph: Graph) -> dict[str, TensorInfo]:
 
 
 def check_roles(encoder: Graph, decoder: Graph) -> None:
-    """Tell swapped files apart from files of something else."""
+    """Refuse files that are swapped, and files that are no encoder or no decoder.
+
+    Raises:
+        CheckpointError: saying which of these it is.
+    """
     looks = [_looks_like_decoder(graph) for graph in (encoder, decoder)]
     if looks == [True, False]:
         raise CheckpointError(
@@ -54,11 +58,15 @@ def _looks_like_decoder(graph: Graph) -> bool:
 
 
 def image_size(encoder: Graph, decoder: Graph) -> int | None:
-    """What both were exported for; None if they leave it open."""
+    """The image size, in pixels, that both were exported for; None if they leave it open.
+
+    Raises:
+        CheckpointError: if they were exported for two sizes.
+    """
     sides = {side for side in encoder.inputs[0].shape[-3:] if side is not None and side > 4}
     grid = decoder_inputs(decoder)["image_embeddings"].shape[-1]
     if grid is not None:
-        sides.add(grid * EMBEDDING_STRIDE)
+        sides.add(grid * SAM_EMBEDDINGS.stride)
     if len(sides) > 1:
         found = " and ".join(map(str, sorted(sides)))
         raise CheckpointError(f"{encoder.path} and {decoder.path} are for image sizes of {found} pixels: not a pair")

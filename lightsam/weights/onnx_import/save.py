@@ -2,16 +2,14 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from lightsam import __version__
 from lightsam.errors import ArtifactExistsError, UsageError
 from lightsam.files import ensure_writable, replacing
+from lightsam.version import __version__
 from lightsam.weights.cache import file_sha256
 from lightsam.weights.state import write_state_dict
 
-if TYPE_CHECKING:
-    from . import Imported
+from .imported import Imported
 
 SUFFIX = ".safetensors"
 
@@ -35,7 +33,7 @@ def check(output: Path, inputs: Sequence[Path], *, overwrite: bool) -> None:
     ensure_writable(output.parent)
 
 
-def write(output: Path, imported: "Imported", model: str, inputs: Sequence[Path]) -> None:
+def write(output: Path, imported: Imported, model: str, inputs: Sequence[Path]) -> None:
     """Write the checkpoint, wholly or not at all; where it comes from stands in the file's own metadata.
 
     Raises:

@@ -10,11 +10,11 @@ import torch
 from torch import Tensor, nn
 
 from lightsam.modeling.common import ConvBN, LayerNorm2d, LooksUp, Lookup, Reparametrizable
-from lightsam.modeling.graphs import DecoderModule
 from lightsam.modeling.mask_decoder import MaskDecoder
 from lightsam.modeling.prompt_encoder import PointLabel, PositionEmbeddingRandom, PromptEncoder
-from lightsam.modeling.sam import EMBEDDING_CHANNELS, EMBEDDING_STRIDE, Sam
+from lightsam.modeling.sam import Sam
 from lightsam.models import ModelCard
+from lightsam.stages import split
 
 from .uses import Normalization, Use
 
@@ -66,22 +66,16 @@ def _tensor(array: np.ndarray) -> Tensor:
 
 
 def order_of_execution(card: ModelCard, image_size: int, *, decoder: bool) -> list[str]:
-    """Names of the modules that one call of a stage runs, each where it first begins; nothing is computed for it."""
+    """Names of the modules that one call of a stage runs, in the order in which they begin; nothing is computed."""
+    model = card.skeleton(image_size)
     with torch.device("meta"):
-        model = card.build(image_size).eval()
-        side = image_size // EMBEDDING_STRIDE
         names = {module: name for name, module in model.named_modules()}
         seen: dict[str, None] = {}
         for module in model.modules():
             module.register_forward_pre_hook(lambda module, _: seen.setdefault(names[module]))
         if decoder:
-            DecoderModule(model)(
-                torch.empty(1, EMBEDDING_CHANNELS, side, side),
-                torch.empty(1, 1, 2),
-                torch.empty(1, 1),
-                torch.empty(1, 1, 4 * side, 4 * side),
-                torch.empty(1),
-            )
+            decoder_stage = split(model, point_slots=1).decoder
+            decoder_stage.module(*(torch.empty(spec.shape) for spec in decoder_stage.inputs))
         else:
             model.image_encoder(torch.empty(1, 3, image_size, image_size))
     return list(seen)

@@ -1,0 +1,28 @@
+"""The result of an import."""
+
+from dataclasses import dataclass
+
+from torch import Tensor
+
+from .proof import Agreement
+
+
+@dataclass(frozen=True)
+class Imported:
+    """The weights of a model as two ONNX files hold them, and how far they were checked."""
+
+    state: dict[str, Tensor]
+    """The checkpoint, float32, without what no run of the model uses."""
+    agreements: tuple[Agreement, ...]
+    """How closely each output agrees with the files'."""
+    convention: str
+    """Layout and value range of the image that the encoder's file takes."""
+    never_run: tuple[str, ...]
+    """Keys of published checkpoints that are in no export, because nothing uses them."""
+    constants: tuple[str, ...]
+    """Constants of the files that nothing was taken from."""
+
+    @property
+    def worst_db(self) -> float:
+        """PSNR of the output that agrees least."""
+        return min(one.psnr_db for one in self.agreements)
