@@ -9,11 +9,12 @@ from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.metrics import psnr_db
 from lightsam.models import MODELS
 from lightsam.stages import STAGE_NAMES
-from lightsam_exporters.formats import coreml
-from lightsam_exporters.formats.base import ExportOptions, Provenance, RunOptions, check_pair
+from lightsam_exporters.formats import coreml, options_of
 from lightsam_exporters.formats.mil.evaluator import dtype_name
 from lightsam_exporters.formats.mil.program import read_program
+from lightsam_exporters.formats.running import RunOptions, check_pair
 from lightsam_exporters.loading import exports, find_export
+from lightsam_exporters.provenance import Provenance
 
 FLOAT16 = ct.proto.FeatureTypes_pb2.ArrayFeatureType.FLOAT16
 FLOAT32 = ct.proto.FeatureTypes_pb2.ArrayFeatureType.FLOAT32
@@ -24,8 +25,8 @@ def program_of(folder, precision, stage):
 
 
 @pytest.fixture(scope="module")
-def provenance(tiny_model):
-    return Provenance.of(MODELS[tiny.NAME], tiny.SIZE, 8, tiny_model.weights)
+def provenance(tiny_loaded):
+    return Provenance.of(MODELS[tiny.NAME], tiny.SIZE, 8, tiny_loaded.weights)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
@@ -90,25 +91,27 @@ def test_norms_are_whole_operations(exported):
 
 @pytest.mark.parametrize("target", ["iOS17", "iOS18", coreml.deployment_targets()[-1]])
 def test_newer_deployment_targets(tmp_path, tiny_stages, provenance, target):
-    options = ExportOptions("float16", minimum_deployment_target=target, image_input="tensor")
+    options = options_of("coreml", precision="float16", minimum_deployment_target=target, image_input="tensor")
     path = tmp_path / "encoder.mlpackage"
-    coreml.export([tiny_stages.encoder], path, options, provenance)
+    coreml.FORMAT.export([tiny_stages.encoder], path, options, provenance)
     version = read_program(path).specification.specificationVersion
     assert version == ct.target[target].value > ct.target.iOS16.value
     inputs = tiny_stages.encoder.sample_inputs()
-    found = coreml.load(path, "encoder", RunOptions())(inputs)["image_embeddings"]
+    found = coreml.FORMAT.load(path, "encoder", RunOptions())(inputs)["image_embeddings"]
     assert psnr_db(tiny_stages.encoder.run(inputs)["image_embeddings"], found) > 50
 
 
 def test_a_tensor_input_takes_fractions_and_an_image_does_not(tmp_path, exported, tiny_stages, provenance):
     path = tmp_path / "encoder.mlpackage"
-    coreml.export([tiny_stages.encoder], path, ExportOptions("float32", image_input="tensor"), provenance)
+    coreml.FORMAT.export(
+        [tiny_stages.encoder], path, options_of("coreml", precision="float32", image_input="tensor"), provenance
+    )
     feature = read_program(path).specification.description.input[0]
     assert feature.type.WhichOneof("Type") == "multiArrayType"
     inputs = tiny_stages.encoder.sample_inputs()
     reference = tiny_stages.encoder.run(inputs)["image_embeddings"]
     image = find_export(exported, "coreml", "float32").load("encoder")
-    assert psnr_db(reference, coreml.load(path, "encoder", RunOptions())(inputs)["image_embeddings"]) > 110
+    assert psnr_db(reference, coreml.FORMAT.load(path, "encoder", RunOptions())(inputs)["image_embeddings"]) > 110
     assert psnr_db(reference, image(inputs)["image_embeddings"]) < 80
     whole = {"image": np.rint(inputs["image"])}
     assert psnr_db(tiny_stages.encoder.run(whole)["image_embeddings"], image(inputs)["image_embeddings"]) > 110
@@ -153,15 +156,15 @@ def test_a_pairing_id_cannot_be_edited(provenance):
 )
 def test_options_that_do_not_exist_are_refused(options):
     with pytest.raises(UsageError):
-        ExportOptions(**options)
+        options_of("coreml", options)
 
 
 def test_a_deployment_target_that_does_not_exist_is_refused():
     with pytest.raises(UsageError, match=r"iOS15.*choose from: iOS16, iOS17"):
-        coreml.check_options(ExportOptions(minimum_deployment_target="iOS15"))
+        options_of("coreml", minimum_deployment_target="iOS15").check()
 
 
-@pytest.mark.parametrize("how", [{"compute_units": "TPU"}, {"numerics": "exact"}])
+@pytest.mark.parametrize("how", [{"unit": "TPU"}, {"numerics": "exact"}])
 def test_a_way_to_run_that_does_not_exist_is_refused(exported, how):
     with pytest.raises(UsageError, match="choose from"):
         find_export(exported).load("decoder", RunOptions(**how))
@@ -173,4 +176,4 @@ def test_the_converters_own_message_is_passed_on(tmp_path, tiny_stages, provenan
 
     monkeypatch.setattr(ct, "convert", fail)
     with pytest.raises(ExportError, match=r"could not convert .* the decoder of tiny_sam: no lowering .*frobnicate'$"):
-        coreml.export([tiny_stages.decoder], tmp_path / "decoder.mlpackage", ExportOptions(), provenance)
+        coreml.FORMAT.export([tiny_stages.decoder], tmp_path / "decoder.mlpackage", options_of("coreml"), provenance)

@@ -1,18 +1,22 @@
 """What float16 cannot hold is found on real images, and only that stays in float32."""
 
+from dataclasses import replace
+
 import pytest
 import tiny
 import torch
 
-from lightsam_exporters.formats.base import ExportOptions
+from lightsam.errors import ExportError
+from lightsam_exporters import facts
+from lightsam_exporters.formats import coreml, options_of
 from lightsam_exporters.formats.mil.evaluator import dtype_name
 from lightsam_exporters.formats.mil.program import read_program
 from lightsam_exporters.formats.mil.risks import LARGEST, _reason, scan
 from lightsam_exporters.loading import find_export
-from lightsam_exporters.manifest import read
 from lightsam_exporters.parity.reference_image import ReferenceImage
 from lightsam_exporters.parity.suite import load_suite
 from lightsam_exporters.pipeline import ExportRequest, RejectedError, export
+from lightsam_exporters.provenance import Provenance
 
 MLP = "image_encoder.layers.1.blocks.0.mlp"
 
@@ -29,7 +33,9 @@ def overflowing(tmp_path_factory, tiny_model):
 
 
 def request_for(output, weights, precision, stages=("encoder",)):
-    return ExportRequest(tiny.NAME, "coreml", ExportOptions(precision), output, stages, weights=str(weights))
+    return ExportRequest(
+        tiny.NAME, "coreml", options_of("coreml", precision=precision), output, stages, weights=str(weights)
+    )
 
 
 def test_nan_before_and_green_after(tmp_path, overflowing):
@@ -37,10 +43,10 @@ def test_nan_before_and_green_after(tmp_path, overflowing):
         export(request_for(tmp_path, overflowing, "float16"))
     folder, report = export(request_for(tmp_path, overflowing, "float16-safe"))
     assert report.passed
-    entry = read(folder)["exports"]["coreml-float16-safe"]
-    kept = [name.removeprefix("encoder/") for name in entry["options"]["float32_operations"]]
+    entry = facts.read(folder / "coreml-float16-safe").files["encoder"]
+    kept = [name.removeprefix("encoder/") for name in entry.options["float32_operations"]]
     assert len(kept) == 3  # the layer, the GELU behind it, and the layer that makes it small again
-    operations = read_program(folder / entry["files"]["encoder"]["path"]).function.operations
+    operations = read_program(folder / "coreml-float16-safe" / entry.path).function.operations
     in_float32 = {
         output.name
         for op in operations
@@ -62,10 +68,20 @@ def test_the_command_says_what_stays_in_float32_and_what_it_costs(tmp_path, over
     assert any("gelu" in line and "overflows" in line for line in lines)
 
 
+def test_an_operation_that_did_not_stay_in_float32_is_told(tmp_path, tiny_stages, tiny_loaded):
+    """The converter ignores a name that it does not know."""
+    options = replace(
+        options_of("coreml", precision="float16-safe"), float32_operations=("decoder/x", "encoder/nothing")
+    )
+    provenance = Provenance.of(tiny.CARD, tiny.SIZE, 8, tiny_loaded.weights)
+    with pytest.raises(ExportError, match=r"encoder\.mlpackage does not compute nothing in float32"):
+        coreml.FORMAT.export([tiny_stages.encoder], tmp_path / "encoder.mlpackage", options, provenance)
+
+
 def test_a_network_that_fits_stays_whole(tmp_path):
     folder, _ = export(request_for(tmp_path, "seeded", "float16-safe"))
-    entry = find_export(folder, "coreml", "float16-safe").entry
-    assert entry["options"]["float32_operations"] == []
+    entry = find_export(folder, "coreml", "float16-safe")
+    assert entry.facts.files["encoder"].options["float32_operations"] == []
 
 
 def test_every_operation_is_looked_at(exports_of, tiny_stages):

@@ -12,17 +12,18 @@ from skimage import data
 
 from lightsam import Predictor, Prompt, load_model
 from lightsam.errors import ContractError, UsageError
+from lightsam.installation import install_command
 from lightsam.models import MODELS
 from lightsam.stages import STAGE_NAMES
-from lightsam_exporters.formats import FORMATS, coreml, default_precision, find_format, onnx
-from lightsam_exporters.formats.base import ExportOptions, check_pair
+from lightsam_exporters.formats import FORMATS, coreml, find_format, onnx, options_of
 from lightsam_exporters.formats.mil.program import read_program
+from lightsam_exporters.formats.running import check_pair
 from lightsam_exporters.loading import load_predictor
 from lightsam_exporters.manifest import read
 from lightsam_exporters.pipeline import ExportRequest, export_each
 
-MATRIX = [(name, precision) for name in FORMATS for precision in find_format(name).PRECISIONS]
-STATIC = [name for name in FORMATS if not find_format(name).DYNAMIC_PROMPTS]
+MATRIX = [(name, precision) for name in FORMATS for precision in find_format(name).options.precisions()]
+STATIC = [name for name in FORMATS if not find_format(name).dynamic_prompts]
 
 
 @pytest.mark.parametrize(("format_name", "precision"), MATRIX)
@@ -33,11 +34,11 @@ def test_every_architecture_in_every_format_and_precision(matrix_of, card, forma
     The decoder is the same for every model, so it is converted with the first alone.
     """
     entry = matrix_of(card.name, format_name, precision)
-    parity = entry.entry["parity"]
-    assert parity["passed"] is True
-    whole = set(entry.entry["files"]) == set(STAGE_NAMES)
+    parity = entry.facts.parity
+    assert parity.passed is True
+    whole = set(entry.facts.files) == set(STAGE_NAMES)
     assert whole or card.name != tiny.NAME
-    assert len(parity["measurements"]) == (21 if whole else 1)
+    assert len(parity.measurements) == (21 if whole else 1)
     assert entry.changed_files() == []
 
 
@@ -91,18 +92,22 @@ def differing_pixels(reference: Predictor, files: Predictor, image: Image.Image)
 def test_masks_are_pytorchs_to_the_pixel(exports_of, name, format_name):
     """The same photograph and prompts at float32, through every format."""
     entry = exports_of(format_name, "float32")
-    files = load_predictor(entry.folder, format_name=format_name, precision="float32")
-    differing, compared = differing_pixels(reference_at(files.image_size), files, Image.fromarray(IMAGES[name]()))
+    files = load_predictor(entry.model_folder, format_name=format_name, precision="float32")
+    differing, compared = differing_pixels(
+        reference_at(files.preprocess.image_size), files, Image.fromarray(IMAGES[name]())
+    )
     assert compared > 2e6
     assert differing <= FLIPPED_SHARE * compared
 
 
 @pytest.mark.slow
-def test_the_readmes_ten_million_pixels(tmp_path):
-    """What the README says of MobileSAM at its published size."""
+def test_the_ten_million_pixels_of_the_docs(tmp_path):
+    """What the first page of the docs says of MobileSAM at its published size."""
     formats = ("coreml", "onnx", "tflite")
-    options = ExportOptions(precision="float32")
-    requests = [ExportRequest("mobile_sam", name, options, tmp_path, weights="seeded") for name in formats]
+    requests = [
+        ExportRequest("mobile_sam", name, options_of(name, precision="float32"), tmp_path, weights="seeded")
+        for name in formats
+    ]
     folder = export_each(requests)[0].folder
     reference = Predictor.from_model(load_model("mobile_sam", weights="seeded"))
     images = [Image.fromarray(image()) for image in IMAGES.values()]
@@ -137,8 +142,8 @@ def test_empty_slots_are_attended_to_by_nobody(exports_of, format_name):
 
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_predict_answers_from_any_format(exports_of, lightsam, photograph, tmp_path, format_name):
-    folder = exports_of(format_name, "float32").folder
-    size = read(folder)["model"]["image_size"]
+    folder = exports_of(format_name, "float32").model_folder
+    size = read(folder / "manifest.json").image_size
     done = lightsam(
         "predict", photograph, "--artifacts", folder, "--format", format_name, "--precision", "float32",
         "--box", "135,60,480,320", "--output", tmp_path / "found.png",
@@ -156,7 +161,12 @@ def test_stages_of_two_formats_pair_when_their_weights_are_the_same(exports_of, 
     check_pair(encoder, exports_of("tflite", "float16").load("decoder"))
     torch.save({n: t * 1.01 for n, t in tiny_model.state_dict().items()}, tmp_path / "other.pt")
     request = ExportRequest(
-        tiny.NAME, "coreml", ExportOptions("float32"), tmp_path, ("decoder",), weights=str(tmp_path / "other.pt")
+        tiny.NAME,
+        "coreml",
+        options_of("coreml", precision="float32"),
+        tmp_path,
+        ("decoder",),
+        weights=str(tmp_path / "other.pt"),
     )
     (outcome,) = export_each([request])
     other = load_decoder(outcome.folder / "coreml-float32" / "decoder.mlpackage")
@@ -165,9 +175,9 @@ def test_stages_of_two_formats_pair_when_their_weights_are_the_same(exports_of, 
 
 
 def load_decoder(path):
-    from lightsam_exporters.formats.base import RunOptions
+    from lightsam_exporters.formats.running import RunOptions
 
-    return coreml.load(path, "decoder", RunOptions())
+    return coreml.FORMAT.load(path, "decoder", RunOptions())
 
 
 @pytest.fixture
@@ -187,17 +197,17 @@ def test_several_formats_in_one_run(lightsam, tmp_path, quick):
     rows = rows_of(done)
     assert [row.split()[1] for row in rows] == ["coreml-float16", "onnx-float16"]
     assert all("pass" in row and "MB" in row for row in rows)
-    assert set(read(tmp_path / tiny.NAME)["exports"]) == {"coreml-float16", "onnx-float16"}
+    assert set(read(tmp_path / tiny.NAME / "manifest.json").exports) == {"coreml-float16", "onnx-float16"}
     assert done.stderr.count("loading") == 2
 
 
 def test_the_weights_are_loaded_once(tmp_path, monkeypatch):
-    from lightsam_exporters.parity.judge import reference
+    from lightsam_exporters.parity import reference
 
     loaded = []
     monkeypatch.setattr(reference, "load_model", lambda *a, **k: loaded.append(a) or load_model(*a, **k))
     requests = [
-        ExportRequest(tiny.NAME, name, ExportOptions("float32"), tmp_path, ("encoder",), weights="seeded")
+        ExportRequest(tiny.NAME, name, options_of(name, precision="float32"), tmp_path, ("encoder",), weights="seeded")
         for name in ("coreml", "onnx")
     ]
     outcomes = export_each(requests)
@@ -206,10 +216,10 @@ def test_the_weights_are_loaded_once(tmp_path, monkeypatch):
 
 
 def test_one_that_fails_does_not_keep_the_others_from_running(lightsam, tmp_path, quick, monkeypatch):
-    monkeypatch.setattr(onnx, "REQUIRES", ("no_such_package",))
+    monkeypatch.setattr(onnx.Onnx, "requires", ("no_such_package",))
     done = lightsam("export", tiny.NAME, "--to", "onnx,coreai,coreml", *quick, "--output", tmp_path)
     assert done.status == 1
-    assert "pip install 'lightsam[onnx]'" in done.stderr
+    assert install_command("onnx") in done.stderr
     assert "coreai keeps both stages in one file" in done.stderr
     assert done.stderr.splitlines()[-1] == "error: 2 of 3 formats failed: onnx, coreai"
     verdicts = {
@@ -218,7 +228,7 @@ def test_one_that_fails_does_not_keep_the_others_from_running(lightsam, tmp_path
         if line.startswith("│ ") and "-float" in line
     }
     assert verdicts == {"onnx-float16": False, "coreai-float32": False, "coreml-float16": True}
-    assert set(read(tmp_path / tiny.NAME)["exports"]) == {"coreml-float16"}
+    assert set(read(tmp_path / tiny.NAME / "manifest.json").exports) == {"coreml-float16"}
 
 
 def test_weights_that_cannot_be_had_are_told_once(lightsam, tmp_path):
@@ -245,20 +255,22 @@ def test_a_request_that_makes_no_sense_is_refused_before_any_work(lightsam, tmp_
 
 
 def test_default_precisions():
-    assert {name: default_precision(name) for name in FORMATS} == {
+    assert {name: options_of(name).precision for name in FORMATS} == {
         "coreml": "float16",
         "onnx": "float16",
         "tflite": "float16",
         "coreai": "float32",
     }
     with pytest.raises(UsageError, match="no format"):
-        default_precision("gguf")
+        options_of("gguf")
 
 
 @pytest.mark.parametrize("format_name", FORMATS)
 def test_only_the_options_that_change_the_files_are_recorded(exports_of, format_name):
-    recorded = exports_of(format_name, "float32").entry["options"]
-    assert set(recorded) == {"precision", *find_format(format_name).OPTIONS}
+    entry = exports_of(format_name, "float32")
+    asked = {one.name for one in find_format(format_name).options.described()}
+    found_out = {"float32_operations"} if format_name == "coreml" else set()
+    assert all(set(file.options) == {"precision", *asked, *found_out} for file in entry.facts.files.values())
 
 
 def test_the_registry_of_the_tests_is_whole():

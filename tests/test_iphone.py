@@ -102,7 +102,7 @@ def test_both_stages_together_are_left_to_an_app(exports_of):
 
 
 def test_units_are_those_of_core_ml():
-    assert len(iphone.UNITS) == len(coreml.UNITS)
-    for unit in coreml.UNITS:
+    assert len(iphone.UNITS) == len(coreml.FORMAT.units)
+    for unit in coreml.FORMAT.units:
         assert hasattr(ct.ComputeUnit, unit)
     assert inspect.iscoroutinefunction(perf_utils.MLModelBenchmarker.benchmark_predict)

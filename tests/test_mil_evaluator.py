@@ -124,7 +124,7 @@ def test_a_damaged_package_is_refused(tmp_path, damage):
     if damage == "missing":
         path = tmp_path / "other.mlpackage"
     elif damage == "manifest":
-        (path / "Manifest.json").write_text("{")
+        (path / "Manifest.json").write_text("{", encoding="utf-8")
     elif damage == "specification":
         (data / "model.mlmodel").write_bytes(b"no protobuf message")
     elif damage == "weights":

@@ -14,13 +14,13 @@ from lightsam import Prompt, split
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.metrics import psnr_db
 from lightsam.models import MODELS
-from lightsam_exporters import artifacts
-from lightsam_exporters.formats import find_format
+from lightsam_exporters import artifacts, facts
+from lightsam_exporters.formats import find_format, options_of
 from lightsam_exporters.formats import onnx as onnx_format
-from lightsam_exporters.formats.base import ExportOptions, Provenance, RunOptions
+from lightsam_exporters.formats.running import RunOptions
 from lightsam_exporters.loading import load_predictor
-from lightsam_exporters.manifest import read
 from lightsam_exporters.pipeline import ExportRequest, export
+from lightsam_exporters.provenance import Provenance
 
 FLOAT = onnx.TensorProto.FLOAT
 
@@ -31,8 +31,8 @@ def decoder(exports_of):
 
 
 @pytest.fixture(scope="module")
-def provenance(tiny_model):
-    return Provenance.of(MODELS[tiny.NAME], tiny.SIZE, None, tiny_model.weights)
+def provenance(tiny_loaded):
+    return Provenance.of(MODELS[tiny.NAME], tiny.SIZE, None, tiny_loaded.weights)
 
 
 def shape_of(value) -> list:
@@ -72,7 +72,7 @@ def test_any_number_of_prompts_and_points_in_one_call(decoder, tiny_model, promp
 
 def test_a_mask_alone_is_a_prompt(exports_of, tiny_predictor, coffee):
     """It has no points at all: an axis of size 0."""
-    files = load_predictor(exports_of("onnx", "float32").folder, precision="float32")
+    files = load_predictor(exports_of("onnx", "float32").model_folder, precision="float32")
     assert files.point_slots is None
     encoding = tiny_predictor.encode(coffee)
     mask = tiny_predictor.predict(encoding, Prompt(points=[(300, 150)])).low_res_masks[0]
@@ -81,7 +81,7 @@ def test_a_mask_alone_is_a_prompt(exports_of, tiny_predictor, coffee):
 
 
 def test_many_prompts_are_one_call(exports_of, tiny_predictor, coffee):
-    files = load_predictor(exports_of("onnx", "float32").folder, precision="float32")
+    files = load_predictor(exports_of("onnx", "float32").model_folder, precision="float32")
     encoding = files.encode(coffee)
     prompts = [Prompt(points=[(300, 150)]), Prompt(box=(100, 100, 300, 300)), Prompt(points=[(9, 9)] * 3)]
     for prompt, found in zip(prompts, files.predict_batch(encoding, prompts), strict=True):
@@ -134,23 +134,25 @@ def test_float16_is_inside_and_the_prompt_encoding_is_not(exports_of):
 @pytest.mark.parametrize("opset", [18, 23])
 def test_other_opsets(tmp_path, tiny_stages, provenance, opset):
     path = tmp_path / "encoder.onnx"
-    onnx_format.export([tiny_stages.encoder], path, ExportOptions("float32", opset=opset), provenance)
+    onnx_format.FORMAT.export(
+        [tiny_stages.encoder], path, options_of("onnx", precision="float32", opset=opset), provenance
+    )
     assert [entry.version for entry in onnx.load(path).opset_import] == [opset]
     inputs = tiny_stages.encoder.sample_inputs()
-    found = onnx_format.load(path, "encoder", RunOptions())(inputs)["image_embeddings"]
+    found = onnx_format.FORMAT.load(path, "encoder", RunOptions())(inputs)["image_embeddings"]
     assert psnr_db(tiny_stages.encoder.run(inputs)["image_embeddings"], found) > 110
 
 
 @pytest.mark.parametrize("opset", [17, 24])
 def test_an_opset_that_cannot_be_written_is_refused(opset):
-    with pytest.raises(UsageError, match=f"no opset {opset} here; choose from 18 to 23"):
-        onnx_format.check_options(ExportOptions(opset=opset))
+    with pytest.raises(UsageError, match=f"opset must lie between 18 and 23, and is {opset}"):
+        options_of("onnx", opset=opset)
 
 
 @pytest.fixture(scope="module")
 def with_masks(tmp_path_factory):
     """A decoder that is a drop-in for SAM's published one."""
-    options = ExportOptions("float32", with_masks=True)
+    options = options_of("onnx", precision="float32", with_masks=True)
     output = tmp_path_factory.mktemp("with_masks")
     folder, report = export(ExportRequest(tiny.NAME, "onnx", options, output, weights="seeded"))
     return folder, report
@@ -169,7 +171,7 @@ def test_a_program_written_for_sams_published_decoder_runs_as_it_is(with_masks, 
     coord = np.concatenate([point, box.reshape(2, 2)], axis=0)[None, :, :]
     coord = coord * (resized / [width, height])  # ResizeLongestSide.apply_coords
     ort_inputs = {
-        "image_embeddings": encoding.image_embeddings,
+        **encoding.features,
         "point_coords": coord.astype(np.float32),
         "point_labels": np.array([[1, 2, 3]], dtype=np.float32),
         "mask_input": np.zeros((1, 1, side, side), dtype=np.float32),
@@ -192,9 +194,9 @@ def test_full_size_masks_are_those_of_the_predictor(with_masks, tiny_predictor, 
     folder, _ = with_masks
     image = coffee.resize(size)
     encoding = tiny_predictor.encode(image)
-    decoder = onnx_format.load(folder / "onnx-float32" / "decoder.onnx", "decoder", RunOptions())
+    decoder = onnx_format.FORMAT.load(folder / "onnx-float32" / "decoder.onnx", "decoder", RunOptions())
     prompt = Prompt(box=(0, 0, *size))
-    given = {"image_embeddings": encoding.image_embeddings, **encode(prompt, encoding)}
+    given = {**encoding.features, **encode(prompt, encoding)}
     found = decoder({**given, "orig_im_size": np.array(size[::-1], np.float32)})["masks"]
     expected = tiny_predictor.predict(encoding, prompt, multimask=False)
     assert_same_masks(found[0, :1] > 0, expected, encoding.frame)
@@ -214,11 +216,11 @@ def test_full_size_masks_are_judged_and_recorded(with_masks):
         "iou_predictions",
     }
     assert all(m.masks is not None for m in report.measurements if m.output == "masks")
-    entry = read(folder)["exports"]["onnx-float32"]
-    assert entry["options"] == {"precision": "float32", "opset": 20, "with_masks": True}
-    decoder = entry["files"]["decoder"]
-    assert decoder["inputs"][-1]["name"] == "orig_im_size"
-    assert decoder["outputs"][0]["shape"] == ["prompts", 4, "height", "width"]
+    entry = facts.read(folder / "onnx-float32")
+    assert entry.files["decoder"].options == {"precision": "float32", "opset": 20, "with_masks": True}
+    decoder = entry.files["decoder"]
+    assert decoder.inputs[-1].name == "orig_im_size"
+    assert decoder.outputs[0].shape == ["prompts", 4, "height", "width"]
 
 
 def test_a_decoder_with_masks_serves_the_predictor_too(with_masks, tiny_predictor, coffee, lightsam):
@@ -235,7 +237,9 @@ def test_a_decoder_with_masks_serves_the_predictor_too(with_masks, tiny_predicto
 def with_external_data(tmp_path, monkeypatch):
     """As above 2 GB, where one protocol buffer ends."""
     monkeypatch.setattr(onnx_format, "_LARGEST_FILE", 1000)
-    request = ExportRequest(tiny.NAME, "onnx", ExportOptions("float32"), tmp_path, ("encoder",), weights="seeded")
+    request = ExportRequest(
+        tiny.NAME, "onnx", options_of("onnx", precision="float32"), tmp_path, ("encoder",), weights="seeded"
+    )
     folder, report = export(request)
     assert report.passed
     return request, folder
@@ -246,8 +250,8 @@ def test_weights_of_a_large_model_lie_beside_it(with_external_data, lightsam):
     path = folder / "onnx-float32" / "encoder.onnx"
     data = artifacts.external_data(path)
     assert data.stat().st_size > 10 * path.stat().st_size
-    file = read(folder)["exports"]["onnx-float32"]["files"]["encoder"]
-    assert file["size_bytes"] == path.stat().st_size + data.stat().st_size
+    file = facts.read(folder / "onnx-float32").files["encoder"]
+    assert file.size_bytes == path.stat().st_size + data.stat().st_size
     # they go with it where the other stage is exported later
     export(replace(request, stages=("decoder",)))
     assert lightsam("parity", folder, "--suite", "quick").status == 0
@@ -260,7 +264,7 @@ def test_weights_of_a_large_model_lie_beside_it(with_external_data, lightsam):
     data.unlink()
     done = lightsam("parity", folder, "--suite", "quick")
     assert done.status == 1
-    assert "cannot be read as ONNX" in done.stderr
+    assert "cannot be read as ONNX" in done.stdout
 
 
 @pytest.mark.parametrize("damage", ["text", "truncated", "empty"])
@@ -269,7 +273,7 @@ def test_a_damaged_file_is_told(tmp_path, exports_of, damage):
     path = tmp_path / "encoder.onnx"
     path.write_bytes({"text": b"not a model", "truncated": content[: len(content) // 2], "empty": b""}[damage])
     with pytest.raises(ContractError, match=r"encoder\.onnx"):
-        onnx_format.load(path, "encoder", RunOptions())
+        onnx_format.FORMAT.load(path, "encoder", RunOptions())
 
 
 def test_a_file_of_somebody_else_is_told(tmp_path, exports_of):
@@ -277,7 +281,7 @@ def test_a_file_of_somebody_else_is_told(tmp_path, exports_of):
     del model.metadata_props[:]
     onnx.save(model, tmp_path / "encoder.onnx")
     with pytest.raises(ContractError, match="was not exported by lightsam"):
-        onnx_format.load(tmp_path / "encoder.onnx", "encoder", RunOptions())
+        onnx_format.FORMAT.load(tmp_path / "encoder.onnx", "encoder", RunOptions())
 
 
 def test_the_converters_own_message_is_passed_on(tmp_path, tiny_stages, provenance, monkeypatch):
@@ -286,4 +290,4 @@ def test_the_converters_own_message_is_passed_on(tmp_path, tiny_stages, provenan
 
     monkeypatch.setattr(torch.onnx, "export", fail)
     with pytest.raises(ExportError, match=r"the encoder of tiny_sam: no translation for aten\.frobnicate$"):
-        find_format("onnx").export([tiny_stages.encoder], tmp_path / "e.onnx", ExportOptions(), provenance)
+        find_format("onnx").export([tiny_stages.encoder], tmp_path / "e.onnx", options_of("onnx"), provenance)

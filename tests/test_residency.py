@@ -10,8 +10,8 @@ from coremltools.models import compute_plan
 
 from lightsam.errors import ContractError, UsageError
 from lightsam_exporters.formats import coreml
-from lightsam_exporters.formats.base import RunOptions
-from lightsam_exporters.formats.residency import Share, residency
+from lightsam_exporters.formats.base import Share
+from lightsam_exporters.formats.running import RunOptions
 
 
 class MLNeuralEngineComputeDevice: ...
@@ -54,7 +54,7 @@ def mac(monkeypatch):
 
 
 def test_shares_of_operations_and_cost(mac, tmp_path):
-    shares = residency(tmp_path / "encoder.mlpackage", "CPU_AND_NE")
+    shares = coreml.FORMAT.residency(tmp_path / "encoder.mlpackage", "CPU_AND_NE", {})
     assert shares == [Share("Neural Engine", 2, 0.9), Share("CPU", 1, 0.1)]
     assert mac["path"].endswith("encoder.mlmodelc")
     assert mac["compute_units"] == ct.ComputeUnit.CPU_AND_NE
@@ -73,7 +73,7 @@ def test_anywhere_else_it_is_refused(exported, lightsam, tmp_path):
     assert done.status == 2
     assert "can be had on macOS alone" in done.stderr
     with pytest.raises(UsageError, match="no compute units 'TPU'"):
-        residency(tmp_path, "TPU")
+        coreml.FORMAT.residency(tmp_path, "TPU", {})
 
 
 class Model:
@@ -94,13 +94,13 @@ class Model:
         return {"image_embeddings": np.ones((1, 2), np.float16)}
 
 
-def test_core_ml_gets_a_image_that_was_made_before_the_clock_runs(exports_of, mac, monkeypatch):
+def test_core_ml_gets_an_image_that_was_made_before_the_clock_runs(exports_of, mac, monkeypatch):
     models = []
     monkeypatch.setattr(ct.models, "MLModel", lambda *a, **k: models.append(Model(*a, **k)) or models[-1])
     path = exports_of("coreml", "float16").path("encoder")
-    started = coreml.start(path, "encoder", RunOptions(compute_units="CPU_AND_NE"))
-    assert started.unit == "CPU_AND_NE"
-    call = started.prepare({"image": np.full((1, 3, 128, 128), 7.4, np.float32)})
+    session = coreml.FORMAT.start(path, "encoder", RunOptions(unit="CPU_AND_NE"))
+    assert session.unit == "CPU_AND_NE"
+    call = session.prepare({"image": np.full((1, 3, 128, 128), 7.4, np.float32)})
     outputs = [call(), call()]
     assert outputs[0]["image_embeddings"].dtype == np.float32
     first, second = (asked["image"] for asked in models[0].asked)
@@ -118,4 +118,4 @@ def test_a_package_that_core_ml_refuses_is_not_timed(exports_of, mac, monkeypatc
 
     monkeypatch.setattr(ct.models, "MLModel", Refused)
     with pytest.raises(ContractError, match=r"Core ML refuses .*was not loaded"):
-        coreml.start(exports_of("coreml", "float16").path("encoder"), "encoder", RunOptions())
+        coreml.FORMAT.start(exports_of("coreml", "float16").path("encoder"), "encoder", RunOptions())

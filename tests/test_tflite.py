@@ -14,17 +14,18 @@ from lightsam.errors import ContractError, ExportError
 from lightsam.metrics import psnr_db
 from lightsam.models import MODELS
 from lightsam.stages import STAGE_NAMES
-from lightsam_exporters.formats import tflite
-from lightsam_exporters.formats.base import ExportOptions, Provenance, RunOptions
-from lightsam_exporters.manifest import read
+from lightsam_exporters import facts
+from lightsam_exporters.formats import options_of, tflite
+from lightsam_exporters.formats.running import RunOptions
 from lightsam_exporters.pipeline import ExportRequest, export
+from lightsam_exporters.provenance import Provenance
 
 CODES = {code: name for name, code in vars(flatbuffer_utils.BuiltinOperator).items() if isinstance(code, int)}
 
 
 @pytest.fixture(scope="module")
-def provenance(tiny_model):
-    return Provenance.of(MODELS[tiny.NAME], tiny.SIZE, 8, tiny_model.weights)
+def provenance(tiny_loaded):
+    return Provenance.of(MODELS[tiny.NAME], tiny.SIZE, 8, tiny_loaded.weights)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
@@ -97,19 +98,21 @@ def test_metadata_tells_what_the_file_is(exports_of, tiny_stages, provenance, pr
 
 
 def test_channels_last_on_request(tmp_path, tiny_stages):
-    options = ExportOptions("float32", image_layout="nhwc")
+    options = options_of("tflite", precision="float32", image_layout="nhwc")
     folder, report = export(ExportRequest(tiny.NAME, "tflite", options, tmp_path, ("encoder",), weights="seeded"))
     assert report.passed
-    file = read(folder)["exports"]["tflite-float32"]["files"]["encoder"]
-    assert file["inputs"][0]["shape"] == [1, tiny.SIZE, tiny.SIZE, 3]
-    path = folder / file["path"]
+    file = facts.read(folder / "tflite-float32").files["encoder"]
+    assert file.inputs[0].shape == [1, tiny.SIZE, tiny.SIZE, 3]
+    path = folder / "tflite-float32" / file.path
     runner = Interpreter(str(path)).get_signature_runner("encode")
     image = tiny_stages.encoder.sample_inputs()["image"]
     expected = tiny_stages.encoder.run({"image": image})["image_embeddings"]
     found = runner(image=np.ascontiguousarray(image.transpose(0, 2, 3, 1)))["image_embeddings"]
     assert psnr_db(expected, found) > 110
     # what was loaded takes the contract's layout all the same
-    assert psnr_db(expected, tflite.load(path, "encoder", RunOptions())({"image": image})["image_embeddings"]) > 110
+    assert (
+        psnr_db(expected, tflite.FORMAT.load(path, "encoder", RunOptions())({"image": image})["image_embeddings"]) > 110
+    )
 
 
 @pytest.mark.parametrize("damage", ["text", "truncated", "empty", "header"])
@@ -119,12 +122,12 @@ def test_a_damaged_file_is_told(tmp_path, exports_of, damage):
     damaged = {"text": b"not a model", "truncated": content[: len(content) // 2], "empty": b"", "header": content[:8]}
     path.write_bytes(damaged[damage])
     with pytest.raises(ContractError, match=r"encoder\.tflite"):
-        tflite.load(path, "encoder", RunOptions())
+        tflite.FORMAT.load(path, "encoder", RunOptions())
 
 
 def test_a_decoder_is_no_encoder(exports_of):
     with pytest.raises(ContractError, match=r"decoder\.tflite cannot be read as TFLite: .*encode"):
-        tflite.load(exports_of("tflite", "float32").path("decoder"), "encoder", RunOptions())
+        tflite.FORMAT.load(exports_of("tflite", "float32").path("decoder"), "encoder", RunOptions())
 
 
 def test_the_converters_own_message_is_passed_on(tmp_path, tiny_stages, provenance, monkeypatch):
@@ -135,7 +138,7 @@ def test_the_converters_own_message_is_passed_on(tmp_path, tiny_stages, provenan
 
     monkeypatch.setattr(litert_torch, "signature", fail)
     with pytest.raises(ExportError, match=r"the encoder of tiny_sam: no lowering of aten\.frobnicate$"):
-        tflite.export([tiny_stages.encoder], tmp_path / "e.tflite", ExportOptions(), provenance)
+        tflite.FORMAT.export([tiny_stages.encoder], tmp_path / "e.tflite", options_of("tflite"), provenance)
 
 
 _OLD_RUNTIME = ("tflite-runtime==2.14.0", "numpy<2")
@@ -158,7 +161,7 @@ def old_runtime(tmp_path_factory):
         [sys.executable, "-m", "venv", folder],
         [python, "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *_OLD_RUNTIME],
     ):
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, encoding="utf-8")
         if done.returncode:
             pytest.skip(f"tflite-runtime 2.14 cannot be had here: {done.stderr.strip().splitlines()[-1:]}")
     return python
@@ -173,7 +176,7 @@ def test_tflite_runtime_2_14_agrees(exports_of, tiny_stages, old_runtime, tmp_pa
         np.savez(tmp_path / "inputs.npz", **inputs)
         command = [old_runtime, "-c", _RUN_BY_IT, entry.path(stage.name), signature]
         command += [tmp_path / "inputs.npz", tmp_path / "outputs.npz"]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = subprocess.run(command, capture_output=True, text=True, check=False, encoding="utf-8")
         assert done.returncode == 0, done.stderr
         old, new, reference = np.load(tmp_path / "outputs.npz"), entry.load(stage.name)(inputs), stage.run(inputs)
         assert set(old) == set(new) == set(reference)

@@ -1,9 +1,11 @@
-"""For mypy alone: every module of a format has what `Format` asks for, with these types."""
+"""For mypy alone: every format of the registry is what `Format` asks for, with these types."""
 
-from lightsam_exporters.formats import coreai, coreml, onnx, tflite
+from typing import Any
+
 from lightsam_exporters.formats.base import Format
+from lightsam_exporters.formats.coreai import FORMAT as COREAI
+from lightsam_exporters.formats.coreml import FORMAT as COREML
+from lightsam_exporters.formats.onnx import FORMAT as ONNX
+from lightsam_exporters.formats.tflite import FORMAT as TFLITE
 
-_coreai: Format = coreai
-_coreml: Format = coreml
-_onnx: Format = onnx
-_tflite: Format = tflite
+FORMATS: tuple[Format[Any], ...] = (COREML, ONNX, TFLITE, COREAI)

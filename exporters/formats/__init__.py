@@ -1,54 +1,57 @@
-"""The formats: one module each, with what `base.Format` asks for; this is their registry.
+"""The formats, one module each: this is their registry.
 
-A new one is a module here, its name in `FORMATS`, and an extra of that name.
+A new one is a module here whose ``FORMAT`` is a `base.Format`, its name in `FORMATS`, and an extra of that name.
 """
 
+from collections.abc import Mapping
 from importlib import import_module
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, cast
+from typing import TYPE_CHECKING, Any
 
 from lightsam.errors import FormatUnavailableError, UsageError
 
-if TYPE_CHECKING:
-    from .base import Format, Precision
+if TYPE_CHECKING:  # torch comes with them, and the command's help wants the names alone
+    from .base import Format
+    from .options import Options
 
 FORMATS = ("coreml", "onnx", "tflite", "coreai")
 """Every format is a module here and an extra of the same name."""
 
 
-def _module(name: str) -> "Format":
+def describe_format(name: str) -> "Format[Any]":
+    """The format called ``name``, to be asked about; its packages need not be installed.
+
+    Raises:
+        UsageError: if there is no such format.
+    """
     if name not in FORMATS:
         raise UsageError(f"there is no format {name!r}; the formats are: {', '.join(FORMATS)}")
-    return cast("Format", import_module(f".{name}", __package__))
+    found: Format[Any] = import_module(f".{name}", __package__).FORMAT
+    return found
 
 
-def default_precision(name: str) -> "Precision":
-    """What the format called ``name`` is exported in unless asked otherwise; its packages need not be installed.
-
-    Raises:
-        UsageError: if there is no such format.
-    """
-    return _module(name).PRECISIONS[0]
-
-
-def units_of(name: str) -> tuple[str, ...]:
-    """What the format called ``name`` can be asked to run on; its packages need not be installed.
-
-    Raises:
-        UsageError: if there is no such format.
-    """
-    return _module(name).UNITS
-
-
-def find_format(name: str) -> "Format":
-    """The module of the format called ``name``.
+def find_format(name: str) -> "Format[Any]":
+    """The format called ``name``, to be worked with.
 
     Raises:
         UsageError: if there is no such format.
         FormatUnavailableError: if its packages are not installed; the message has the line that installs them.
     """
-    module = _module(name)
-    for package in module.REQUIRES:
+    found = describe_format(name)
+    for package in found.requires:
         if find_spec(package) is None:
             raise FormatUnavailableError.for_extra(name, package)
-    return module
+    return found
+
+
+def options_of(name: str, given: Mapping[str, Any] | None = None, /, **more: Any) -> "Options":
+    """What is asked of an export to the format called ``name``: these values, and its defaults for the rest.
+
+    Raises:
+        UsageError: if there is no such format, it has no such option, or the value is not allowed.
+    """
+    try:
+        options: Options = describe_format(name).options.of({**(given or {}), **more})
+    except UsageError as error:
+        raise UsageError(f"{name}: {error}") from error
+    return options

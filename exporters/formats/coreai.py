@@ -11,11 +11,13 @@ judge refuses.
 
 import asyncio
 import hashlib
+import platform
 import threading
 import warnings
 import weakref
 from collections.abc import Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -25,17 +27,14 @@ import numpy as np
 import torch
 
 from lightsam.errors import ContractError, ExportError
-from lightsam.stages import Arrays, Stage
+from lightsam.stages import POINT_SLOTS, Arrays, Stage
+from lightsam_exporters.provenance import Provenance
 
-from .base import ExportOptions, LoadedStage, Precision, Provenance, RunOptions, Session, first_line, static_shapes
+from .base import Format, first_line, static_shapes
+from .gate import FLOAT32, MEASURED
+from .options import Options, option, precision
 from .quiet import redirect_output_to_log
-
-NAME = "coreai"
-REQUIRES = ("coreai_torch", "coreai")
-PRECISIONS: tuple[Precision, ...] = ("float32",)
-OPTIONS = ("point_slots",)
-DYNAMIC_PROMPTS = False
-UNITS = ("CPU",)
+from .running import LoadedStage, RunOptions, Session
 
 ENTRY_POINTS = {"encoder": "encode", "decoder": "decode"}
 _T = TypeVar("_T")
@@ -43,47 +42,103 @@ _PATIENCE_S = 600
 """Seconds for the runtime to load a model or to answer: ten times what the slowest was seen to take."""
 
 
-def file_name(stage: str) -> str:
-    """Both stages are entry points of one file."""
-    return "model.aimodel"
+@dataclass(frozen=True, kw_only=True)
+class CoreAIOptions(Options):
+    """What can be asked of a file."""
+
+    precision: str = precision("float32")
+    point_slots: int | None = option(POINT_SLOTS, "Prompt slots of a decoder with static shapes.", low=2, high=256)
 
 
-def check_options(options: ExportOptions) -> None:
-    """Every option that there is can be had."""
+class CoreAI(Format[CoreAIOptions]):
+    """See the head of this module."""
+
+    name = "coreai"
+    title = "Core AI"
+    requires = ("coreai_torch", "coreai")
+    options = CoreAIOptions
+    units = ("CPU",)
+    runtime = "coreai.authoring.asset"
+    gates = {  # noqa: RUF012  # read only
+        "float32": replace(FLOAT32, psnr_db=105, origin=f"{MEASURED}108.3 dB, IoU 0.99998"),
+    }
+
+    def file_name(self, stage: str) -> str:
+        """Both stages are entry points of one file."""
+        return "model.aimodel"
+
+    def interface(self, stage: Stage, options: CoreAIOptions) -> Stage:
+        """Static shapes."""
+        return static_shapes(stage)
+
+    def export(self, stages: Sequence[Stage], path: Path, options: CoreAIOptions, provenance: Provenance) -> None:
+        """Convert both stages and save them as the entry points of ``path``.
+
+        Raises:
+            ExportError: with the converter's own message.
+        """
+        try:
+            with redirect_output_to_log(self.name):
+                from coreai_torch import TorchConverter, get_decomp_table
+
+                converter = TorchConverter(mode=TorchConverter.Mode.RELEASE)
+                for stage in stages:
+                    folded = stage.folded()
+                    graph = torch.export.export(folded.module, folded.example_tensors(), strict=False)
+                    converter.add_exported_program(
+                        graph.run_decompositions(get_decomp_table()),
+                        input_names=[spec.name for spec in stage.inputs],
+                        output_names=[spec.name for spec in stage.outputs],
+                        entrypoint_name=ENTRY_POINTS[stage.name],
+                    )
+                converter.to_coreai(entrypoints=None).save_asset(path, _metadata(stages, options, provenance))
+        # coreai-torch raises whatever its passes raise.
+        except Exception as error:
+            raise ExportError(
+                f"coreai-torch could not convert or save {provenance.model}: {first_line(error)}"
+            ) from error
+
+    def load(self, path: Path, stage: str, how: RunOptions) -> LoadedStage:
+        """Read an entry point back, by Apple's runtime.
+
+        Raises:
+            ContractError: if the file is damaged, or was not exported by lightsam.
+        """
+        _check_program(path)
+        try:
+            asset = _open(path)
+            custom = asset.metadata.creator_defined_metadata
+            metadata = {key: str(value) for key, value in custom.items()}
+            provenance = Provenance.from_metadata(metadata, str(path))
+            return LoadedStage.of(_started(asset, stage), stage, provenance)
+        except ContractError:
+            raise
+        # The runtime's own errors are RuntimeError, those of its bytecode reader are others.
+        except Exception as error:
+            raise ContractError(f"{path} cannot be read as Core AI: {first_line(error)}") from error
+
+    def start(self, path: Path, stage: str, how: RunOptions) -> Session:
+        """Bring an entry point into Apple's runtime; the file must have been loaded once, which checks it.
+
+        Raises:
+            ContractError: if it refuses the file.
+        """
+        try:
+            return _started(_open(path), stage)
+        except Exception as error:  # as in `load`
+            raise ContractError(f"{path} cannot be read as Core AI: {first_line(error)}") from error
+
+    def why_not_unasked(self) -> str:
+        """Slow where it is not Apple's own."""
+        if platform.system() == "Darwin":
+            return ""
+        return "Apple's runtime for Linux takes many seconds a call: time it by --format coreai"
 
 
-def interface(stage: Stage, options: ExportOptions) -> Stage:
-    """Static shapes."""
-    return static_shapes(stage)
+FORMAT = CoreAI()
 
 
-def export(stages: Sequence[Stage], path: Path, options: ExportOptions, provenance: Provenance) -> None:
-    """Convert both stages and save them as the entry points of ``path``.
-
-    Raises:
-        ExportError: with the converter's own message.
-    """
-    try:
-        with redirect_output_to_log(NAME):
-            from coreai_torch import TorchConverter, get_decomp_table
-
-            converter = TorchConverter(mode=TorchConverter.Mode.RELEASE)
-            for stage in stages:
-                folded = stage.folded()
-                graph = torch.export.export(folded.module, folded.example_tensors(), strict=False)
-                converter.add_exported_program(
-                    graph.run_decompositions(get_decomp_table()),
-                    input_names=[spec.name for spec in stage.inputs],
-                    output_names=[spec.name for spec in stage.outputs],
-                    entrypoint_name=ENTRY_POINTS[stage.name],
-                )
-            converter.to_coreai(entrypoints=None).save_asset(path, _metadata(stages, options, provenance))
-    # coreai-torch raises whatever its passes raise.
-    except Exception as error:
-        raise ExportError(f"coreai-torch could not convert or save {provenance.model}: {first_line(error)}") from error
-
-
-def _metadata(stages: Sequence[Stage], options: ExportOptions, provenance: Provenance) -> Any:
+def _metadata(stages: Sequence[Stage], options: CoreAIOptions, provenance: Provenance) -> Any:
     from coreai.runtime import AIModelAssetMetadata
 
     metadata = AIModelAssetMetadata()
@@ -98,38 +153,6 @@ def _metadata(stages: Sequence[Stage], options: ExportOptions, provenance: Prove
     return metadata
 
 
-def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
-    """Read an entry point back, by Apple's runtime.
-
-    Raises:
-        ContractError: if the file is damaged, or was not exported by lightsam.
-    """
-    _check_program(path)
-    try:
-        asset = _open(path)
-        custom = asset.metadata.creator_defined_metadata
-        metadata = {key: str(value) for key, value in custom.items()}
-        provenance = Provenance.from_metadata(metadata, str(path))
-        return LoadedStage.of(_started(asset, stage), stage, provenance)
-    except ContractError:
-        raise
-    # The runtime's own errors are RuntimeError, those of its bytecode reader are others.
-    except Exception as error:
-        raise ContractError(f"{path} cannot be read as Core AI: {first_line(error)}") from error
-
-
-def start(path: Path, stage: str, how: RunOptions) -> Session:
-    """Bring an entry point into Apple's runtime; the file must have been loaded once, which checks it.
-
-    Raises:
-        ContractError: if it refuses the file.
-    """
-    try:
-        return _started(_open(path), stage)
-    except Exception as error:  # as in `load`
-        raise ContractError(f"{path} cannot be read as Core AI: {first_line(error)}") from error
-
-
 def _open(path: Path) -> Any:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
@@ -139,7 +162,7 @@ def _open(path: Path) -> Any:
 
 def _started(asset: Any, stage: str) -> Session:
     runner = _Runner(asset, ENTRY_POINTS[stage])
-    return Session(lambda inputs: partial(runner, inputs), f"Core AI {version('coreai-core')}", UNITS[0])
+    return Session(lambda inputs: partial(runner, inputs), f"Core AI {version('coreai-core')}", FORMAT.units[0])
 
 
 def _check_program(path: Path) -> None:
@@ -160,7 +183,7 @@ class _Runner:
         threading.Thread(target=_serve, args=(self._loop,), daemon=True).start()
         stack = AsyncExitStack()
         weakref.finalize(self, _close, self._loop, stack)
-        with redirect_output_to_log(NAME):
+        with redirect_output_to_log(FORMAT.name):
             self._function = self._wait(_enter(stack, asset, entry_point))
 
     def _wait(self, work: Coroutine[Any, Any, _T]) -> _T:

@@ -8,8 +8,8 @@ ones is what the parity judge is for.
 
 import logging
 import platform
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -17,43 +17,269 @@ import numpy as np
 import torch
 
 from lightsam.errors import ContractError, ExportError, UsageError
-from lightsam.stages import Arrays, Stage, TensorSpec
+from lightsam.stages import POINT_SLOTS, Arrays, Stage, TensorSpec
+from lightsam_exporters.provenance import Provenance
 
-from .base import (
-    ExportOptions,
-    LoadedStage,
-    Observe,
-    Precision,
-    Provenance,
-    RunOptions,
-    Session,
-    Value,
-    first_line,
-    static_shapes,
-)
+from .base import Format, Inspector, Observe, OnStep, Share, Value, first_line, static_shapes
+from .gate import FLOAT16, FLOAT32, MEASURED
+from .options import Options, option, precision
 from .quiet import import_quietly, redirect_output_to_log
+from .running import LoadedStage, RunOptions, Session
 
 if TYPE_CHECKING:
     from .mil.program import SavedProgram
 
-logging.getLogger("coremltools").setLevel(logging.ERROR)
-
-NAME = "coreml"
-REQUIRES = ("coremltools",)
-PRECISIONS: tuple[Precision, ...] = ("float16", "float32", "float16-safe")
-OPTIONS = ("point_slots", "minimum_deployment_target", "image_input", "float32_operations")
-DYNAMIC_PROMPTS = False
-
+_LOG = logging.getLogger("lightsam.export")
 OLDEST_TARGET = "iOS16"
 """The first whose programs take and return float16 arrays."""
 _IMAGE = "image"
 """dtype of an image that is taken as an 8-bit image."""
-UNITS = ("ALL", "CPU_AND_GPU", "CPU_AND_NE", "CPU_ONLY")
-NOT_HERE = "Core ML runs on macOS alone: the evaluator that judges its files elsewhere is no stopwatch"
+NOT_HERE = "Core ML runs on macOS alone: the evaluator that judges its files elsewhere cannot measure latency"
+SAFE = "float16-safe"
+"""Precision in which what float16 cannot hold stays in float32."""
 
 # coremltools merges a norm's scale and shift into a batch_norm of variance 1, whose epsilon of 1e-5 then shrinks every
 # value by 5e-6: an error of its own, as large as all of float32's rounding together.
 _LEFT_OUT_PASSES = ("common::fuse_elementwise_to_batchnorm",)
+
+
+@dataclass(frozen=True, kw_only=True)
+class CoreMLOptions(Options):
+    """What can be asked of a package."""
+
+    precision: str = precision("float16", "float32", SAFE)
+    point_slots: int | None = option(POINT_SLOTS, "Prompt slots of a decoder with static shapes.", low=2, high=256)
+    minimum_deployment_target: str = option(OLDEST_TARGET, "The oldest system that must run it, from iOS16 on.")
+    image_input: str = option(
+        "image", "image (8-bit RGB, a CVPixelBuffer) or tensor (float MLMultiArray).", choices=("image", "tensor")
+    )
+    float32_operations: tuple[str, ...] = ()
+    """Of float16-safe: what stays in float32, as ``stage/operation``; found by the export itself."""
+
+    def check(self) -> None:
+        """Refuse a deployment target that the installed coremltools does not know."""
+        targets = deployment_targets()
+        if self.minimum_deployment_target not in targets:
+            raise UsageError(
+                f"there is no minimum deployment target {self.minimum_deployment_target!r}; choose from: "
+                f"{', '.join(targets)}"
+            )
+
+
+class CoreML(Format[CoreMLOptions]):
+    """See the head of this module."""
+
+    name = "coreml"
+    title = "Core ML"
+    requires = ("coremltools",)
+    options = CoreMLOptions
+    units = ("ALL", "CPU_AND_GPU", "CPU_AND_NE", "CPU_ONLY")
+    runtime = "coremltools"
+    gates = {  # noqa: RUF012  # read only
+        "float32": replace(FLOAT32, origin=f"{MEASURED}117.7 dB, IoU 0.99999"),
+        "float16": replace(
+            FLOAT16,
+            origin=f"{MEASURED}58.6 dB, IoU 0.9905 (0.9997 but for pixels within rounding), declared numerics",
+        ),
+        SAFE: replace(
+            FLOAT16,
+            origin="that of float16, as what stays in float32 is no worse; measured by the quick suite: 64.3 dB",
+        ),
+    }
+
+    def __init__(self) -> None:
+        self.inspector = _Inspector()
+
+    def file_name(self, stage: str) -> str:
+        """Every stage has a package of its own."""
+        return f"{stage}.mlpackage"
+
+    def interface(self, stage: Stage, options: CoreMLOptions) -> Stage:
+        """Static shapes; embeddings pass in the precision of the files, the image as an image or an array."""
+
+        def adapt(spec: TensorSpec) -> TensorSpec:
+            if spec.name == "image" and options.image_input == "image":
+                return replace(spec, dtype=_IMAGE)
+            if spec.name == "image_embeddings":
+                return replace(spec, dtype="float32" if options.precision == "float32" else "float16")
+            return spec
+
+        stage = static_shapes(stage)
+        return replace(stage, inputs=tuple(map(adapt, stage.inputs)), outputs=tuple(map(adapt, stage.outputs)))
+
+    def complete(
+        self,
+        stages: Sequence[Stage],
+        inputs: Callable[[str], Iterable[Arrays]],
+        options: CoreMLOptions,
+        provenance: Provenance,
+        folder: Path,
+        on_step: OnStep,
+    ) -> CoreMLOptions:
+        """For float16-safe: convert to float32, run real images through it, and name what float16 could not hold."""
+        from .mil.risks import scan
+
+        if options.precision != SAFE:
+            return options
+        unsafe: list[str] = []
+        for stage in stages:
+            on_step(f"looking for what float16 cannot hold in the {stage.name}")
+            path = folder / f"float32-{self.file_name(stage.name)}"
+            self.export([stage], path, replace(options, precision="float32"), provenance)
+            found = scan(path, inputs(stage.name))
+            _LOG.info("%s: %d of %d operations stay in float32", stage.name, len(found.risks), found.operations)
+            for risk in found.risks:
+                _LOG.info("%s: %s %s %s (%.4g)", stage.name, risk.op_type, risk.name, risk.reason, risk.largest)
+                unsafe.append(f"{stage.name}/{risk.name}")
+        return replace(options, float32_operations=tuple(unsafe))
+
+    def export(self, stages: Sequence[Stage], path: Path, options: CoreMLOptions, provenance: Provenance) -> None:
+        """Convert a stage and save it as the package ``path``.
+
+        Raises:
+            ExportError: with the converter's own message.
+        """
+        coremltools = import_quietly("coremltools")
+        from .mil.kept import check_kept, float16_selector
+
+        (stage,) = stages
+        specs = self.interface(stage, options)
+        own = f"{stage.name}/"
+        kept = {name.removeprefix(own) for name in options.float32_operations if name.startswith(own)}
+        try:
+            with redirect_output_to_log(self.name):
+                package = coremltools.convert(
+                    _trace(stage),
+                    inputs=[_input_type(spec) for spec in specs.inputs],
+                    outputs=[coremltools.TensorType(name=s.name, dtype=np.dtype(s.dtype).type) for s in specs.outputs],
+                    convert_to="mlprogram",
+                    minimum_deployment_target=coremltools.target[options.minimum_deployment_target],
+                    compute_precision=(
+                        coremltools.precision.FLOAT32
+                        if options.precision == "float32"
+                        else coremltools.transform.FP16ComputePrecision(op_selector=float16_selector(kept))
+                    ),
+                    pass_pipeline=_pipeline(),
+                    skip_model_load=True,
+                )
+                _describe(package, stage, options, provenance)
+                package.save(str(path))
+        # coremltools raises whatever its passes raise, up to AssertionError.
+        except Exception as error:
+            raise ExportError(
+                f"coremltools could not convert or save the {stage.name} of {provenance.model}: {first_line(error)}"
+            ) from error
+        check_kept(path, kept)
+
+    def load(self, path: Path, stage: str, how: RunOptions) -> LoadedStage:
+        """Read a package back: by Core ML on macOS, elsewhere by the evaluator.
+
+        Raises:
+            ContractError: if the package is damaged, or was not exported by lightsam.
+            UsageError: for compute units or numerics that do not exist.
+        """
+        from .mil import NUMERICS, Evaluator, Numerics
+        from .mil.program import read_program
+
+        for name, value, allowed in (
+            ("compute units", self._units(how), self.units),
+            ("numerics", how.numerics, NUMERICS),
+        ):
+            if value not in allowed:
+                raise UsageError(f"there are no {name} {value!r}; choose from: {', '.join(allowed)}")
+        program = read_program(path)
+        _check_interface(path, program)
+        metadata = program.metadata
+        provenance = Provenance.from_metadata(metadata, str(path))
+        if platform.system() == "Darwin":
+            return LoadedStage.of(self.start(path, stage, how), metadata.get("stage", ""), provenance)
+        evaluator = Evaluator(program, cast(Numerics, how.numerics))
+        image_inputs = _image_inputs(program.specification)
+
+        def run(inputs: Mapping[str, np.ndarray]) -> Arrays:
+            return evaluator({name: _pixels(a) if name in image_inputs else a for name, a in inputs.items()})
+
+        judge = f"lightsam evaluator, {how.numerics} numerics"
+        return LoadedStage(metadata.get("stage", ""), run, provenance, judge, simulated=True)
+
+    def _units(self, how: RunOptions) -> str:
+        return how.unit or self.units[0]
+
+    def start(self, path: Path, stage: str, how: RunOptions) -> Session:
+        """Compile a package, and bring it into Core ML itself.
+
+        Raises:
+            ContractError: if Core ML refuses it.
+            UsageError: anywhere but on macOS.
+        """
+        if platform.system() != "Darwin":
+            raise UsageError(NOT_HERE)
+        from PIL import Image
+
+        coremltools = import_quietly("coremltools")
+        try:
+            model = coremltools.models.MLModel(str(path), compute_units=coremltools.ComputeUnit[self._units(how)])
+            model.get_compiled_model_path()  # MLModel only warns of a package that Core ML refuses; this raises
+        except Exception as error:  # of several kinds
+            raise ContractError(f"Core ML refuses {path}: {first_line(error)}") from error
+        specification = model.get_spec()
+        image_inputs = _image_inputs(specification)
+        dtypes = {
+            feature.name: np.float16
+            if feature.type.multiArrayType.dataType == coremltools.proto.FeatureTypes_pb2.ArrayFeatureType.FLOAT16
+            else np.float32
+            for feature in specification.description.input
+        }
+
+        def prepare(inputs: Mapping[str, np.ndarray]) -> Callable[[], Arrays]:
+            features = {
+                name: Image.fromarray(_pixels(array)[0].transpose(1, 2, 0).astype(np.uint8))
+                if name in image_inputs
+                else array.astype(dtypes[name])
+                for name, array in inputs.items()
+            }
+            return lambda: {name: np.asarray(array, np.float32) for name, array in model.predict(features).items()}
+
+        return Session(prepare, f"Core ML of macOS {platform.mac_ver()[0]}", self._units(how))
+
+    def why_not(self, unit: str) -> str:
+        """Everything needs macOS."""
+        return "" if platform.system() == "Darwin" else NOT_HERE
+
+    def residency(self, path: Path, unit: str, inputs: Mapping[str, np.ndarray]) -> list[Share]:
+        """By Core ML's compute plan: beforehand, as it estimates."""
+        from .compute_plan import ask
+
+        if unit not in self.units:
+            raise UsageError(f"there are no compute units {unit!r}; choose from: {', '.join(self.units)}")
+        return ask(path, unit)
+
+
+class _Inspector(Inspector):
+    unrounded = True
+
+    def trace(self, stage: Stage) -> torch.export.ExportedProgram:
+        return _trace(stage)
+
+    def observe(self, path: Path, inputs: Mapping[str, np.ndarray], each: Observe, *, unrounded: bool = False) -> None:
+        """Evaluate a package and show every float inside it, in the order of the program.
+
+        Raises:
+            ContractError: if the package is damaged.
+        """
+        from .mil import Evaluator
+
+        evaluator = Evaluator(path, "float32" if unrounded else "declared")
+        images = _image_inputs(evaluator.program.specification)
+
+        def show(op_type: str, name: str, result: torch.Tensor) -> None:
+            if result.is_floating_point():
+                each(Value(op_type, name.replace("_cast_fp16", ""), result.numpy()))
+
+        evaluator({name: _pixels(array) if name in images else array for name, array in inputs.items()}, show)
+
+
+FORMAT = CoreML()
 
 
 def deployment_targets() -> list[str]:
@@ -63,128 +289,10 @@ def deployment_targets() -> list[str]:
     return names[names.index(OLDEST_TARGET) :]
 
 
-def file_name(stage: str) -> str:
-    """Every stage has a package of its own."""
-    return f"{stage}.mlpackage"
-
-
-def check_options(options: ExportOptions) -> None:
-    """Refuse what this format cannot do, before any work.
-
-    Raises:
-        UsageError: for a deployment target that is not known.
-    """
-    targets = deployment_targets()
-    if options.minimum_deployment_target not in targets:
-        raise UsageError(
-            f"there is no minimum deployment target {options.minimum_deployment_target!r}; choose from: "
-            f"{', '.join(targets)}"
-        )
-
-
-def interface(stage: Stage, options: ExportOptions) -> Stage:
-    """Static shapes; embeddings pass between the stages in their own precision, the image as an image or an array."""
-
-    def adapt(spec: TensorSpec) -> TensorSpec:
-        if spec.name == "image" and options.image_input == "image":
-            return replace(spec, dtype=_IMAGE)
-        if spec.name == "image_embeddings":
-            return replace(spec, dtype="float32" if options.precision == "float32" else "float16")
-        return spec
-
-    stage = static_shapes(stage)
-    return replace(stage, inputs=tuple(map(adapt, stage.inputs)), outputs=tuple(map(adapt, stage.outputs)))
-
-
-def export(stages: Sequence[Stage], path: Path, options: ExportOptions, provenance: Provenance) -> None:
-    """Convert a stage and save it as the package ``path``.
-
-    Raises:
-        ExportError: with the converter's own message.
-    """
-    coremltools = import_quietly("coremltools")
-    (stage,) = stages
-    specs = interface(stage, options)
-    kept = {name.removeprefix(f"{stage.name}/") for name in options.float32_operations}
-    try:
-        with redirect_output_to_log(NAME):
-            package = coremltools.convert(
-                trace(stage),
-                inputs=[_input_type(spec) for spec in specs.inputs],
-                outputs=[coremltools.TensorType(name=s.name, dtype=np.dtype(s.dtype).type) for s in specs.outputs],
-                convert_to="mlprogram",
-                minimum_deployment_target=coremltools.target[options.minimum_deployment_target],
-                compute_precision=(
-                    coremltools.precision.FLOAT32
-                    if options.precision == "float32"
-                    else coremltools.transform.FP16ComputePrecision(op_selector=_float16_selector(kept))
-                ),
-                pass_pipeline=_pipeline(),
-                skip_model_load=True,
-            )
-            _describe(package, stage, options, provenance)
-            package.save(str(path))
-    # coremltools raises whatever its passes raise, up to AssertionError.
-    except Exception as error:
-        raise ExportError(
-            f"coremltools could not convert or save the {stage.name} of {provenance.model}: {first_line(error)}"
-        ) from error
-
-
-def trace(stage: Stage) -> torch.export.ExportedProgram:
+def _trace(stage: Stage) -> torch.export.ExportedProgram:
     """The graph that a package is converted from, and that the names inside it come from."""
     folded = stage.folded()
     return torch.export.export(folded.module, folded.example_tensors(), strict=False).run_decompositions({})
-
-
-def observe(path: Path, inputs: Mapping[str, np.ndarray], each: Observe, numerics: str = "declared") -> None:
-    """Evaluate a package and show every float inside it, in the order of the program.
-
-    Raises:
-        ContractError: if the package is damaged.
-    """
-    from .mil import Evaluator, Numerics
-
-    evaluator = Evaluator(path, cast(Numerics, numerics))
-    images = _image_inputs(evaluator.program.specification)
-
-    def show(op_type: str, name: str, result: torch.Tensor) -> None:
-        if result.is_floating_point():
-            each(Value(op_type, name.replace("_cast_fp16", ""), result.numpy()))
-
-    evaluator({name: _pixels(array) if name in images else array for name, array in inputs.items()}, show)
-
-
-def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
-    """Read a package back: by Core ML on macOS, elsewhere by the evaluator.
-
-    Raises:
-        ContractError: if the package is damaged, or was not exported by lightsam.
-        UsageError: for compute units or numerics that do not exist.
-    """
-    from .mil import NUMERICS, Evaluator, Numerics
-    from .mil.program import read_program
-
-    for name, value, allowed in (
-        ("compute units", how.compute_units, UNITS),
-        ("numerics", how.numerics, NUMERICS),
-    ):
-        if value not in allowed:
-            raise UsageError(f"there are no {name} {value!r}; choose from: {', '.join(allowed)}")
-    program = read_program(path)
-    _check_interface(path, program)
-    metadata = program.metadata
-    provenance = Provenance.from_metadata(metadata, str(path))
-    if platform.system() == "Darwin":
-        return LoadedStage.of(start(path, stage, how), metadata.get("stage", ""), provenance)
-    evaluator = Evaluator(program, cast(Numerics, how.numerics))
-    image_inputs = _image_inputs(program.specification)
-
-    def run(inputs: Mapping[str, np.ndarray]) -> Arrays:
-        return evaluator({name: _pixels(a) if name in image_inputs else a for name, a in inputs.items()})
-
-    judge = f"lightsam evaluator, {how.numerics} numerics"
-    return LoadedStage(metadata.get("stage", ""), run, provenance, judge)
 
 
 def _image_inputs(specification: Any) -> set[str]:
@@ -203,44 +311,6 @@ def _check_interface(path: Path, program: "SavedProgram") -> None:
         names = [feature.name for feature in described]
         if names != computed:
             raise ContractError(f"{path} describes the {kind} {names} and computes with {computed}")
-
-
-def start(path: Path, stage: str, how: RunOptions) -> Session:
-    """Compile a package, and bring it into Core ML itself.
-
-    Raises:
-        ContractError: if Core ML refuses it.
-        UsageError: anywhere but on macOS.
-    """
-    if platform.system() != "Darwin":
-        raise UsageError(NOT_HERE)
-    from PIL import Image
-
-    coremltools = import_quietly("coremltools")
-    try:
-        model = coremltools.models.MLModel(str(path), compute_units=coremltools.ComputeUnit[how.compute_units])
-        model.get_compiled_model_path()  # MLModel only warns of a package that Core ML refuses; this raises
-    except Exception as error:  # of several kinds
-        raise ContractError(f"Core ML refuses {path}: {first_line(error)}") from error
-    specification = model.get_spec()
-    image_inputs = _image_inputs(specification)
-    dtypes = {
-        feature.name: np.float16
-        if feature.type.multiArrayType.dataType == coremltools.proto.FeatureTypes_pb2.ArrayFeatureType.FLOAT16
-        else np.float32
-        for feature in specification.description.input
-    }
-
-    def prepare(inputs: Mapping[str, np.ndarray]) -> Callable[[], Arrays]:
-        features = {
-            name: Image.fromarray(_pixels(array)[0].transpose(1, 2, 0).astype(np.uint8))
-            if name in image_inputs
-            else array.astype(dtypes[name])
-            for name, array in inputs.items()
-        }
-        return lambda: {name: np.asarray(array, np.float32) for name, array in model.predict(features).items()}
-
-    return Session(prepare, f"Core ML of macOS {platform.mac_ver()[0]}", how.compute_units)
 
 
 def _pixels(image: np.ndarray) -> np.ndarray:
@@ -262,36 +332,7 @@ def _pipeline() -> Any:
     return pipeline
 
 
-def _float16_selector(kept: set[str]) -> Callable[[Any], bool]:
-    """Select everything but ``kept`` and the point encoding: sines of large angles lose their phase in float16.
-
-    A coordinate of 1000.5 is 1000 or 1001 in float16, and the angle that it becomes is multiplied by 2 pi and a
-    frequency before its sine is taken. So sin, cos and all that leads to them stay in float32.
-    """
-    angles: set[str] | None = None
-
-    def may_be_float16(op: Any) -> bool:
-        nonlocal angles
-        if angles is None:  # the converter asks about one operation after the other: find them once
-            angles = _leading_to_angles(op.enclosing_block)
-        return op.name not in angles and not any(output.name in kept for output in op.outputs)
-
-    return may_be_float16
-
-
-def _leading_to_angles(block: Any) -> set[str]:
-    """Names of the sines, the cosines and every operation that they depend on."""
-    pending = [op for op in block.operations if op.op_type in ("sin", "cos")]
-    names: set[str] = set()
-    while pending:
-        op = pending.pop()
-        if op.name not in names:
-            names.add(op.name)
-            pending += [var.op for var in op.get_flattened_inputs() if var.op is not None]
-    return names
-
-
-def _describe(package: Any, stage: Stage, options: ExportOptions, provenance: Provenance) -> None:
+def _describe(package: Any, stage: Stage, options: CoreMLOptions, provenance: Provenance) -> None:
     """Write what the package is into the package."""
     for spec in stage.inputs:
         package.input_description[spec.name] = spec.meaning

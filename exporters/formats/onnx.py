@@ -9,6 +9,7 @@ onnxslim still finds after our own folding and the exporter's optimiser was meas
 import json
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,18 +18,16 @@ import torch
 
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.stages import ORIG_IM_SIZE, Arrays, Stage
+from lightsam_exporters.provenance import Provenance
 
-from .base import ExportOptions, LoadedStage, Observe, Precision, Provenance, RunOptions, Session, Value, first_line
+from .base import Format, Inspector, Observe, Share, Value, first_line, shares
+from .gate import FLOAT16, FLOAT32, MEASURED
 from .half import to_float16
+from .options import Options, option, precision
 from .quiet import redirect_output_to_log
+from .running import LoadedStage, RunOptions, Session
 
-NAME = "onnx"
-REQUIRES = ("onnx", "onnxscript", "onnxruntime")
-PRECISIONS: tuple[Precision, ...] = ("float16", "float32")
-OPTIONS = ("opset", "with_masks")
-DYNAMIC_PROMPTS = True
 _PROVIDERS = {"CPU": "CPUExecutionProvider", "CUDA": "CUDAExecutionProvider", "COREML": "CoreMLExecutionProvider"}
-UNITS = tuple(_PROVIDERS)
 
 OPSETS = range(18, 24)
 """Below 18 the exporter silently writes 18; above 23 no release of ONNX Runtime is tested."""
@@ -42,59 +41,150 @@ _KEPT_NODE_METADATA = "pkg.torch.onnx.name_scopes"
 """The module that a node comes from; the rest, stack traces with paths of this machine among it, is dropped."""
 
 
-def file_name(stage: str) -> str:
-    """Every stage has a file of its own; weights above 2 GB lie beside it, in ``.data``."""
-    return f"{stage}.onnx"
+@dataclass(frozen=True, kw_only=True)
+class OnnxOptions(Options):
+    """What can be asked of a file."""
+
+    precision: str = precision("float16", "float32")
+    opset: int = option(20, "Version of the operator set, 18 to 23.", low=OPSETS.start, high=OPSETS.stop - 1)
+    with_masks: bool = option(False, "Also masks at the image's size, as SAM's published decoder gives.")
 
 
-def check_options(options: ExportOptions) -> None:
-    """Refuse what this format cannot do, before any work.
+class Onnx(Format[OnnxOptions]):
+    """See the head of this module."""
 
-    Raises:
-        UsageError: for an opset that the exporter cannot write.
-    """
-    if options.opset not in OPSETS:
-        raise UsageError(f"there is no opset {options.opset} here; choose from {OPSETS.start} to {OPSETS.stop - 1}")
+    name = "onnx"
+    title = "ONNX"
+    requires = ("onnx", "onnxscript", "onnxruntime")
+    options = OnnxOptions
+    units = tuple(_PROVIDERS)
+    runtime = "onnxruntime"
+    threaded = True
+    gates = {  # noqa: RUF012  # read only
+        "float32": replace(FLOAT32, origin=f"{MEASURED}113.3 dB, IoU 0.99999"),
+        "float16": replace(FLOAT16, origin=f"{MEASURED}65.8 dB, IoU 0.9806 (1.0 but for pixels within rounding)"),
+    }
+
+    def __init__(self) -> None:
+        self.inspector = _Inspector()
+
+    def file_name(self, stage: str) -> str:
+        """Every stage has a file of its own; weights above 2 GB lie beside it, in ``.data``."""
+        return f"{stage}.onnx"
+
+    def interface(self, stage: Stage, options: OnnxOptions) -> Stage:
+        """The contract's own: dynamic axes where it has them, float32 in every precision."""
+        return stage
+
+    def export(self, stages: Sequence[Stage], path: Path, options: OnnxOptions, provenance: Provenance) -> None:
+        """Convert a stage and save it as ``path``.
+
+        Raises:
+            ExportError: with the converter's own message.
+        """
+        import onnx
+
+        (stage,) = stages
+        try:
+            with redirect_output_to_log(self.name):
+                folded = stage.folded()
+                if options.precision == "float16":
+                    to_float16(folded)
+                program: Any = torch.onnx.export(
+                    folded.module,
+                    _traced_inputs(folded),
+                    input_names=[spec.name for spec in stage.inputs],
+                    output_names=[spec.name for spec in stage.outputs],
+                    opset_version=options.opset,
+                    dynamic_shapes=_dynamic_shapes(folded),
+                    dynamo=True,
+                    verbose=False,
+                )
+                _describe(program.model, stage, options, provenance)
+                weights = sum(value.const_value.nbytes for value in program.model.graph.initializers.values())
+                program.save(str(path), external_data=weights > _LARGEST_FILE)
+                onnx.checker.check_model(str(path), full_check=True)  # with shape inference
+        # The exporter raises whatever its passes raise.
+        except Exception as error:
+            raise ExportError(
+                f"torch.onnx could not convert or save the {stage.name} of {provenance.model}: {first_line(error)}"
+            ) from error
+
+    def load(self, path: Path, stage: str, how: RunOptions) -> LoadedStage:
+        """Read a file back, by ONNX Runtime.
+
+        Raises:
+            ContractError: if the file is damaged, or was not exported by lightsam.
+            UsageError: for a unit that this build of ONNX Runtime does not have.
+        """
+        session = _session(path, how)
+        metadata = session.get_modelmeta().custom_metadata_map
+        provenance = Provenance.from_metadata(metadata, str(path))
+        return LoadedStage.of(_started(session), metadata.get("stage", ""), provenance)
+
+    def start(self, path: Path, stage: str, how: RunOptions) -> Session:
+        """Bring a stage into ONNX Runtime.
+
+        Raises:
+            ContractError: if it refuses the file.
+            UsageError: for a unit that this build of ONNX Runtime does not have.
+        """
+        return _started(_session(path, how))
+
+    def why_not(self, unit: str) -> str:
+        """Why a unit is not to be had, in a sentence; empty if it is."""
+        here = _units_here()
+        return "" if unit in here else f"this build of ONNX Runtime has no {unit}; it has: {', '.join(here)}"
+
+    def residency(self, path: Path, unit: str, inputs: Mapping[str, np.ndarray]) -> list[Share]:
+        """By ONNX Runtime's profiler, afterwards; of the CPU there is nothing to tell."""
+        if unit == self.units[0]:
+            return []
+        times = node_times(path, inputs, RunOptions(unit))
+        whole = sum(duration for _, duration in times) or 1.0
+        return shares((device, duration / whole) for device, duration in times)
 
 
-def interface(stage: Stage, options: ExportOptions) -> Stage:
-    """The contract's own: dynamic axes where it has them, float32 in every precision."""
-    return stage
+class _Inspector(Inspector):
+    def trace(self, stage: Stage) -> torch.export.ExportedProgram:
+        """The graph that the names inside a file come from."""
+        folded = stage.folded()
+        return torch.export.export(
+            folded.module, _traced_inputs(folded), dynamic_shapes=_dynamic_shapes(folded), strict=False
+        )
 
+    def observe(self, path: Path, inputs: Mapping[str, np.ndarray], each: Observe, *, unrounded: bool = False) -> None:
+        """Run a file and show every float inside it, in the order of the graph.
 
-def export(stages: Sequence[Stage], path: Path, options: ExportOptions, provenance: Provenance) -> None:
-    """Convert a stage and save it as ``path``.
+        Raises:
+            ContractError: if the file is damaged.
+        """
+        import onnx
+        import onnxruntime
 
-    Raises:
-        ExportError: with the converter's own message.
-    """
-    import onnx
-
-    (stage,) = stages
-    try:
-        with redirect_output_to_log(NAME):
-            folded = stage.folded()
-            if options.precision == "float16":
-                to_float16(folded)
-            program: Any = torch.onnx.export(
-                folded.module,
-                _traced_inputs(folded),
-                input_names=[spec.name for spec in stage.inputs],
-                output_names=[spec.name for spec in stage.outputs],
-                opset_version=options.opset,
-                dynamic_shapes=_dynamic_shapes(folded),
-                dynamo=True,
-                verbose=False,
+        try:
+            model = onnx.load(path)
+            there = {output.name for output in model.graph.output}
+            nodes = [(node.op_type, name) for node in model.graph.node for name in node.output if name]
+            model.graph.output.extend(onnx.ValueInfoProto(name=name) for _, name in nodes if name not in there)
+            settings = onnxruntime.SessionOptions()
+            settings.log_severity_level = 3
+            # Unfused: a fused operation has no name of the file's.
+            settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
+            session = onnxruntime.InferenceSession(
+                model.SerializeToString(), settings, providers=["CPUExecutionProvider"]
             )
-            _describe(program.model, stage, options, provenance)
-            weights = sum(value.const_value.nbytes for value in program.model.graph.initializers.values())
-            program.save(str(path), external_data=weights > _LARGEST_FILE)
-            onnx.checker.check_model(str(path), full_check=True)  # with shape inference
-    # The exporter raises whatever its passes raise.
-    except Exception as error:
-        raise ExportError(
-            f"torch.onnx could not convert or save the {stage.name} of {provenance.model}: {first_line(error)}"
-        ) from error
+        except Exception as error:  # as in `load`; and a model above 2 GB cannot be given more outputs in memory
+            raise ContractError(f"{path} cannot be looked into: {first_line(error)}") from error
+        given = {name: np.ascontiguousarray(array, np.float32) for name, array in inputs.items()}
+        names = [output.name for output in session.get_outputs()]
+        found = dict(zip(names, session.run(names, given), strict=True))
+        for op_type, name in nodes:
+            if found[name].dtype.kind == "f":
+                each(Value(op_type, name, found[name].astype(np.float32)))
+
+
+FORMAT = Onnx()
 
 
 def _dynamic_shapes(stage: Stage) -> tuple[dict[int, Any] | None, ...]:
@@ -107,43 +197,6 @@ def _dynamic_shapes(stage: Stage) -> tuple[dict[int, Any] | None, ...]:
     )
 
 
-def trace(stage: Stage) -> torch.export.ExportedProgram:
-    """The graph that the names inside a file come from."""
-    folded = stage.folded()
-    return torch.export.export(
-        folded.module, _traced_inputs(folded), dynamic_shapes=_dynamic_shapes(folded), strict=False
-    )
-
-
-def observe(path: Path, inputs: Mapping[str, np.ndarray], each: Observe, numerics: str = "declared") -> None:
-    """Run a file and show every float inside it, in the order of the graph.
-
-    Raises:
-        ContractError: if the file is damaged.
-    """
-    import onnx
-    import onnxruntime
-
-    try:
-        model = onnx.load(path)
-        there = {output.name for output in model.graph.output}
-        nodes = [(node.op_type, name) for node in model.graph.node for name in node.output if name]
-        model.graph.output.extend(onnx.ValueInfoProto(name=name) for _, name in nodes if name not in there)
-        settings = onnxruntime.SessionOptions()
-        settings.log_severity_level = 3
-        # Unfused: a fused operation has no name of the file's.
-        settings.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_DISABLE_ALL
-        session = onnxruntime.InferenceSession(model.SerializeToString(), settings, providers=["CPUExecutionProvider"])
-    except Exception as error:  # as in `load`; and a model above 2 GB cannot be given more outputs in memory
-        raise ContractError(f"{path} cannot be looked into: {first_line(error)}") from error
-    given = {name: np.ascontiguousarray(array, np.float32) for name, array in inputs.items()}
-    names = [output.name for output in session.get_outputs()]
-    found = dict(zip(names, session.run(names, given), strict=True))
-    for op_type, name in nodes:
-        if found[name].dtype.kind == "f":
-            each(Value(op_type, name, found[name].astype(np.float32)))
-
-
 def _traced_inputs(stage: Stage) -> tuple[torch.Tensor, ...]:
     """Sample inputs whose dynamic axes have sizes of their own."""
     rng = np.random.Generator(np.random.PCG64(0))
@@ -154,7 +207,7 @@ def _traced_inputs(stage: Stage) -> tuple[torch.Tensor, ...]:
     return tuple(tensors)
 
 
-def _describe(model: Any, stage: Stage, options: ExportOptions, provenance: Provenance) -> None:
+def _describe(model: Any, stage: Stage, options: OnnxOptions, provenance: Provenance) -> None:
     """Write what the file is into the file, and drop what the exporter wrote about this machine."""
     model.producer_name = "lightsam"
     model.producer_version = provenance.lightsam_version
@@ -171,30 +224,7 @@ def _describe(model: Any, stage: Stage, options: ExportOptions, provenance: Prov
         node.doc_string = None
 
 
-def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
-    """Read a file back, by ONNX Runtime.
-
-    Raises:
-        ContractError: if the file is damaged, or was not exported by lightsam.
-        UsageError: for a unit that this build of ONNX Runtime does not have.
-    """
-    session = _session(path, how)
-    metadata = session.get_modelmeta().custom_metadata_map
-    provenance = Provenance.from_metadata(metadata, str(path))
-    return LoadedStage.of(_started(session), metadata.get("stage", ""), provenance)
-
-
-def start(path: Path, stage: str, how: RunOptions) -> Session:
-    """Bring a stage into ONNX Runtime.
-
-    Raises:
-        ContractError: if it refuses the file.
-        UsageError: for a unit that this build of ONNX Runtime does not have.
-    """
-    return _started(_session(path, how))
-
-
-def units_here() -> list[str]:
+def _units_here() -> list[str]:
     """The units that this build of ONNX Runtime has."""
     import onnxruntime
 
@@ -202,17 +232,12 @@ def units_here() -> list[str]:
     return [unit for unit, provider in _PROVIDERS.items() if provider in there]
 
 
-def why_not(unit: str) -> str:
-    """Why a unit is not to be had, in a sentence; empty if it is."""
-    here = units_here()
-    return "" if unit in here else f"this build of ONNX Runtime has no {unit}; it has: {', '.join(here)}"
-
-
 def _session(path: Path, how: RunOptions, profile: Path | None = None) -> Any:
     import onnxruntime
 
-    if how.unit not in units_here():
-        raise UsageError(why_not(how.unit))
+    unit = how.unit or FORMAT.units[0]
+    if unit not in _units_here():
+        raise UsageError(FORMAT.why_not(unit))
     settings = onnxruntime.SessionOptions()
     settings.log_severity_level = 3  # errors alone
     settings.intra_op_num_threads = how.threads or 0
@@ -220,7 +245,7 @@ def _session(path: Path, how: RunOptions, profile: Path | None = None) -> Any:
         settings.enable_profiling = True
         settings.profile_file_prefix = str(profile)
     # What a provider does not take falls to the CPU.
-    providers = dict.fromkeys((_PROVIDERS[how.unit], _PROVIDERS["CPU"]))
+    providers = dict.fromkeys((_PROVIDERS[unit], _PROVIDERS["CPU"]))
     try:
         return onnxruntime.InferenceSession(str(path), settings, providers=list(providers))
     # ONNX Runtime has an exception of its own for each of its status codes, with no common base.
@@ -258,7 +283,7 @@ def node_times(path: Path, inputs: Mapping[str, np.ndarray], how: RunOptions) ->
         run = _started(session).run
         run(inputs)  # the first call allocates
         run(inputs)
-        events = json.loads(Path(session.end_profiling()).read_text())
+        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
     names = {provider: unit for unit, provider in _PROVIDERS.items()}
     nodes = [event for event in events if event.get("cat") == "Node" and "provider" in event.get("args", {})]
     second = nodes[len(nodes) // 2 :]

@@ -1,4 +1,8 @@
-"""Converters talk: their progress, warnings and C++ logs go to lightsam's debug log, not to the terminal."""
+"""Converters talk: progress, warnings, C++ logs. In the command all of it goes to the debug log.
+
+Catching it means to redirect the streams of the whole process, with what other threads write meanwhile. The command can
+afford that, since nothing else runs in its process; a program that uses lightsam as a library keeps its streams.
+"""
 
 import contextlib
 import io
@@ -11,13 +15,29 @@ from collections.abc import Iterator
 from importlib import import_module
 from typing import Any
 
+_redirecting = False
+
+
+def own_the_process() -> None:
+    """Said by the command, once: from now on converters' output is redirected."""
+    global _redirecting
+    _redirecting = True
+
 
 @contextlib.contextmanager
 def redirect_output_to_log(format_name: str) -> Iterator[None]:
-    """Whatever Python or C++ code writes to stdout and stderr in the block goes to the debug log instead.
+    """Ignore Python warnings in the block; in the command, also send its stdout and stderr to the debug log.
 
     The command's own console writes to a duplicate of stderr, so that its progress bar goes on meanwhile.
     """
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        with _redirected(format_name) if _redirecting else contextlib.nullcontext():
+            yield
+
+
+@contextlib.contextmanager
+def _redirected(format_name: str) -> Iterator[None]:
     log = logging.getLogger(f"lightsam.{format_name}")
     loggers = _level_of_others(logging.ERROR)
     python = io.StringIO()
@@ -26,8 +46,7 @@ def redirect_output_to_log(format_name: str) -> Iterator[None]:
         try:
             for number in saved:
                 os.dup2(native.fileno(), number)
-            with warnings.catch_warnings(), contextlib.redirect_stderr(python), contextlib.redirect_stdout(python):
-                warnings.simplefilter("ignore")
+            with contextlib.redirect_stderr(python), contextlib.redirect_stdout(python):
                 yield
         finally:
             for number, original in saved.items():

@@ -7,9 +7,11 @@ prefers. Each file has one signature, ``encode`` or ``decode``; address its tens
 runtimes.
 """
 
+import ctypes.util
 import json
+import platform
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
 from pathlib import Path
@@ -20,48 +22,126 @@ from torch import Tensor, nn
 
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.modeling.prompt_encoder import PositionEmbeddingRandom
-from lightsam.stages import Arrays, Stage, TensorSpec
+from lightsam.stages import POINT_SLOTS, Arrays, Stage, TensorSpec
+from lightsam_exporters.provenance import Provenance
 
-from .base import (
-    ExportOptions,
-    LoadedStage,
-    Precision,
-    Prepare,
-    Provenance,
-    RunOptions,
-    Session,
-    first_line,
-    static_shapes,
-)
+from .base import Format, first_line, static_shapes
+from .gate import FLOAT16, FLOAT32, MEASURED
+from .options import Options, option, precision
 from .quiet import redirect_output_to_log
-
-NAME = "tflite"
-REQUIRES = ("litert_torch", "ai_edge_litert", "ai_edge_quantizer")
-PRECISIONS: tuple[Precision, ...] = ("float16", "float32")
-OPTIONS = ("point_slots", "image_layout")
-DYNAMIC_PROMPTS = False
-UNITS = ("CPU", "GPU")
+from .running import LoadedStage, Prepare, RunOptions, Session
 
 SIGNATURES = {"encoder": "encode", "decoder": "decode"}
 METADATA = "lightsam"
 """Name of the metadata entry that says what the file is: JSON."""
 
 
-def file_name(stage: str) -> str:
-    """Every stage has a file of its own, so that each can be given a delegate of its own."""
-    return f"{stage}.tflite"
+@dataclass(frozen=True, kw_only=True)
+class TFLiteOptions(Options):
+    """What can be asked of a file."""
+
+    precision: str = precision("float16", "float32")
+    point_slots: int | None = option(POINT_SLOTS, "Prompt slots of a decoder with static shapes.", low=2, high=256)
+    image_layout: str = option(
+        "nchw", "nchw, or nhwc (channels last, as Android's cameras give it).", choices=("nchw", "nhwc")
+    )
 
 
-def check_options(options: ExportOptions) -> None:
-    """Every option that there is can be had."""
+class TFLite(Format[TFLiteOptions]):
+    """See the head of this module."""
+
+    name = "tflite"
+    title = "LiteRT"
+    requires = ("litert_torch", "ai_edge_litert", "ai_edge_quantizer")
+    options = TFLiteOptions
+    units = ("CPU", "GPU")
+    runtime = "ai_edge_litert.interpreter"
+    threaded = True
+    gates = {  # noqa: RUF012  # read only
+        "float32": replace(FLOAT32, psnr_db=105, origin=f"{MEASURED}107.9 dB, IoU 0.99998"),
+        "float16": replace(FLOAT16, origin=f"{MEASURED}74.1 dB, IoU 0.9948 (1.0 but for pixels within rounding)"),
+    }
+
+    def file_name(self, stage: str) -> str:
+        """Every stage has a file of its own, so that each can be given a delegate of its own."""
+        return f"{stage}.tflite"
+
+    def interface(self, stage: Stage, options: TFLiteOptions) -> Stage:
+        """Static shapes; the image's channels last, if so asked."""
+        stage = static_shapes(stage)
+        if options.image_layout == "nchw":
+            return stage
+        return replace(stage, inputs=tuple(_channels_last(s) if s.name == "image" else s for s in stage.inputs))
+
+    def export(self, stages: Sequence[Stage], path: Path, options: TFLiteOptions, provenance: Provenance) -> None:
+        """Convert a stage and save it as ``path``.
+
+        Raises:
+            ExportError: with the converter's own message.
+        """
+        (stage,) = stages
+        taken = self.interface(stage, options)
+        try:
+            with redirect_output_to_log(self.name):
+                import litert_torch
+                from ai_edge_litert.tools import flatbuffer_utils
+
+                named = _Named(stage.folded(), taken).eval()
+                inputs = dict(zip((spec.name for spec in taken.inputs), taken.example_tensors(), strict=True))
+                converted = litert_torch.signature(SIGNATURES[stage.name], named, sample_kwargs=inputs).convert()
+                converted.export(str(path))
+                if options.precision == "float16":
+                    _store_weights_as_float16(path)
+                model = flatbuffer_utils.read_model(path)
+                _describe(model, taken, options, provenance)
+                flatbuffer_utils.write_model(model, path)
+        # litert-torch raises whatever its passes raise.
+        except Exception as error:
+            raise ExportError(
+                f"litert-torch could not convert or save the {stage.name} of {provenance.model}: {first_line(error)}"
+            ) from error
+
+    def load(self, path: Path, stage: str, how: RunOptions) -> LoadedStage:
+        """Read a file back, by LiteRT.
+
+        Raises:
+            ContractError: if the file is damaged, or was not exported by lightsam.
+            UsageError: for a unit that does not exist.
+        """
+        try:
+            metadata = read_metadata(path)
+        except ContractError:
+            raise
+        # What a damaged flatbuffer raises depends on where it is damaged.
+        except Exception as error:
+            raise ContractError(f"{path} cannot be read as TFLite: {first_line(error)}") from error
+        provenance = Provenance.from_metadata(metadata, str(path))
+        return LoadedStage.of(self.start(path, stage, how), metadata["stage"], provenance)
+
+    def start(self, path: Path, stage: str, how: RunOptions) -> Session:
+        """Bring a stage into LiteRT: by XNNPACK on the CPU, by ML Drift (Metal, OpenCL or WebGPU) on the GPU.
+
+        Raises:
+            ContractError: if LiteRT refuses the file, or finds no such unit.
+            UsageError: for a unit that does not exist.
+        """
+        asked = how.unit or self.units[0]
+        if asked not in self.units:
+            raise UsageError(f"LiteRT has no unit {asked!r}; choose from: {', '.join(self.units)}")
+        try:
+            with redirect_output_to_log(self.name):
+                prepare, unit = (_on_cpu if asked == "CPU" else _on_gpu)(path, SIGNATURES[stage], how)
+        except Exception as error:  # as in `load`
+            what = "read as TFLite" if asked == self.units[0] else f"run by LiteRT on the {asked}"
+            raise ContractError(f"{path} cannot be {what}: {first_line(error)}") from error
+        return Session(prepare, f"LiteRT {version('ai-edge-litert')}", unit)
+
+    def why_not(self, unit: str) -> str:
+        """The GPU needs a library."""
+        return "LiteRT finds no library of a GPU (Vulkan or OpenCL) here" if unit == "GPU" and not _has_gpu() else ""
 
 
-def interface(stage: Stage, options: ExportOptions) -> Stage:
-    """Static shapes; the image's channels last, if so asked."""
-    stage = static_shapes(stage)
-    if options.image_layout == "nchw":
-        return stage
-    return replace(stage, inputs=tuple(_channels_last(s) if s.name == "image" else s for s in stage.inputs))
+FORMAT = TFLite()
 
 
 def _channels_last(spec: TensorSpec) -> TensorSpec:
@@ -87,35 +167,6 @@ class _Named(nn.Module):
         return dict(zip(self.outputs, self.module(**given), strict=True))
 
 
-def export(stages: Sequence[Stage], path: Path, options: ExportOptions, provenance: Provenance) -> None:
-    """Convert a stage and save it as ``path``.
-
-    Raises:
-        ExportError: with the converter's own message.
-    """
-    (stage,) = stages
-    taken = interface(stage, options)
-    try:
-        with redirect_output_to_log(NAME):
-            import litert_torch
-            from ai_edge_litert.tools import flatbuffer_utils
-
-            named = _Named(stage.folded(), taken).eval()
-            inputs = dict(zip((spec.name for spec in taken.inputs), taken.example_tensors(), strict=True))
-            converted = litert_torch.signature(SIGNATURES[stage.name], named, sample_kwargs=inputs).convert()
-            converted.export(str(path))
-            if options.precision == "float16":
-                _store_weights_as_float16(path)
-            model = flatbuffer_utils.read_model(path)
-            _describe(model, taken, options, provenance)
-            flatbuffer_utils.write_model(model, path)
-    # litert-torch raises whatever its passes raise.
-    except Exception as error:
-        raise ExportError(
-            f"litert-torch could not convert or save the {stage.name} of {provenance.model}: {first_line(error)}"
-        ) from error
-
-
 def _store_weights_as_float16(path: Path) -> None:
     from ai_edge_quantizer import qtyping, quantizer
 
@@ -139,7 +190,7 @@ def _store_weights_as_float16(path: Path) -> None:
     quantize.quantize(enable_progress_report=False).export_model(str(path), overwrite=True)
 
 
-def _describe(model: Any, taken: Stage, options: ExportOptions, provenance: Provenance) -> None:
+def _describe(model: Any, taken: Stage, options: TFLiteOptions, provenance: Provenance) -> None:
     """Write what the file is into the file: a line as its description, the facts as a metadata entry."""
     from ai_edge_litert import schema_py_generated as schema
 
@@ -171,42 +222,6 @@ def read_metadata(path: Path) -> dict[str, Any]:
         if entry.Name() == METADATA.encode():
             return dict(json.loads(model.Buffers(entry.Buffer()).DataAsNumpy().tobytes()))
     return {}
-
-
-def load(path: Path, stage: str, how: RunOptions) -> LoadedStage:
-    """Read a file back, by LiteRT.
-
-    Raises:
-        ContractError: if the file is damaged, or was not exported by lightsam.
-        UsageError: for a unit that does not exist.
-    """
-    try:
-        metadata = read_metadata(path)
-    except ContractError:
-        raise
-    # What a damaged flatbuffer raises depends on where it is damaged.
-    except Exception as error:
-        raise ContractError(f"{path} cannot be read as TFLite: {first_line(error)}") from error
-    provenance = Provenance.from_metadata(metadata, str(path))
-    return LoadedStage.of(start(path, stage, how), metadata["stage"], provenance)
-
-
-def start(path: Path, stage: str, how: RunOptions) -> Session:
-    """Bring a stage into LiteRT: by XNNPACK on the CPU, by ML Drift (Metal, OpenCL or WebGPU) on the GPU.
-
-    Raises:
-        ContractError: if LiteRT refuses the file, or finds no such unit.
-        UsageError: for a unit that does not exist.
-    """
-    if how.unit not in UNITS:
-        raise UsageError(f"LiteRT has no unit {how.unit!r}; choose from: {', '.join(UNITS)}")
-    try:
-        with redirect_output_to_log(NAME):
-            prepare, unit = (_on_cpu if how.unit == "CPU" else _on_gpu)(path, SIGNATURES[stage], how)
-    except Exception as error:  # as in `load`
-        what = "read as TFLite" if how.unit == UNITS[0] else f"run by LiteRT on the {how.unit}"
-        raise ContractError(f"{path} cannot be {what}: {first_line(error)}") from error
-    return Session(prepare, f"LiteRT {version('ai-edge-litert')}", unit)
 
 
 def _on_cpu(path: Path, signature: str, how: RunOptions) -> tuple[Prepare, str]:
@@ -257,3 +272,9 @@ def _as_taken(array: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:
     """An input in the layout of the file: the contract's image has its channels first."""
     turned = array.ndim == 4 and shape is not None and array.shape != shape
     return np.ascontiguousarray(array.transpose(0, 2, 3, 1) if turned else array, np.float32)
+
+
+def _has_gpu() -> bool:
+    if platform.system() == "Darwin":
+        return True
+    return any(ctypes.util.find_library(name) for name in ("vulkan", "OpenCL"))

@@ -10,10 +10,12 @@ from typing import Annotated
 import typer
 from rich.logging import RichHandler
 
-from lightsam import __version__
 from lightsam.cli import benchmark, evaluate, export, models, parity, predict, residency, sweep, weights
 from lightsam.cli.console import err, fail, out
+from lightsam.cli.format_options import ExportCommand
 from lightsam.errors import LightSamError
+from lightsam.version import __version__
+from lightsam_exporters.formats.quiet import own_the_process
 
 app = typer.Typer(
     name="lightsam",
@@ -26,7 +28,7 @@ app = typer.Typer(
 )
 app.command(epilog=models.EPILOG)(models.models)
 app.add_typer(weights.app, name="weights")
-app.command(epilog=export.EPILOG)(export.export)
+app.command(cls=ExportCommand, epilog=export.EPILOG)(export.export)
 app.command(epilog=parity.EPILOG)(parity.parity)
 app.command(epilog=predict.EPILOG)(predict.predict)
 app.command(epilog=residency.EPILOG)(residency.residency)
@@ -48,6 +50,7 @@ def _root(
     ] = False,
     verbose: Annotated[bool, typer.Option("--verbose", "-v", help="Log what converters say, too.")] = False,
 ) -> None:
+    own_the_process()
     logger = logging.getLogger("lightsam")
     logger.handlers = [RichHandler(console=err, show_time=False, show_path=False, markup=False)]
     logger.setLevel(logging.DEBUG if verbose else logging.INFO)

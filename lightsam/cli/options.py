@@ -22,13 +22,19 @@ Weights = Annotated[
 
 
 AcceptLicense = Annotated[
-    bool, typer.Option("--accept-license", help="For weights that are not for commercial use: yours is none.")
+    bool,
+    typer.Option(
+        "--accept-license", help="Confirm that your use is non-commercial, for weights whose license asks for it."
+    ),
 ]
 
 
-ComputeUnits = Annotated[str, typer.Option(help="Core ML on macOS: ALL, CPU_AND_GPU, CPU_AND_NE or CPU_ONLY.")]
-
-
+Unit = Annotated[
+    str | None,
+    typer.Option(
+        help="What to run on, where the format's runtime finds it: CPU_AND_NE (Core ML), CUDA (ONNX), GPU, ..."
+    ),
+]
 Numerics = Annotated[
     str,
     typer.Option(help="The evaluator, where Core ML is not: declared (rounds as float16 hardware does) or float32."),

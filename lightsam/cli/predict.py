@@ -7,7 +7,7 @@ import typer
 from rich.table import Table
 
 from lightsam.cli.console import DownloadBar, out, progress
-from lightsam.cli.options import AcceptLicense, ComputeUnits, Numerics, Weights, examples
+from lightsam.cli.options import AcceptLicense, Numerics, Unit, Weights, examples
 from lightsam.errors import PromptError
 
 if TYPE_CHECKING:
@@ -25,8 +25,10 @@ EPILOG = examples(
 
 def predict(
     image_path: Annotated[Path, typer.Argument(metavar="IMAGE", help="Of any format and mode.")],
-    model: Annotated[str, typer.Option(help="Prediction with PyTorch and this model.")] = "mobile_sam",
-    artifacts: Annotated[Path | None, typer.Option(metavar="DIR", help="Prediction with the exports of DIR.")] = None,
+    model: Annotated[str, typer.Option(help="Run this model in PyTorch.")] = "mobile_sam",
+    artifacts: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Run the exported files of this folder instead.")
+    ] = None,
     weights: Weights = "trained",
     image_size: Annotated[int | None, typer.Option(help="With --model: side of the square input.")] = None,
     point: Annotated[
@@ -57,11 +59,11 @@ def predict(
     ] = False,
     format_name: Annotated[str | None, typer.Option("--format", help="With --artifacts: this format.")] = None,
     precision: Annotated[str | None, typer.Option(help="With --artifacts: this precision.")] = None,
-    compute_units: ComputeUnits = "ALL",
+    unit: Unit = None,
     numerics: Numerics = "declared",
     accept_license: AcceptLicense = False,
 ) -> None:
-    """Prediction one prompt about one image: a mask and an overlay.
+    """Answer one prompt about one image: write the best mask and an overlay.
 
     A file that is there is replaced with --overwrite alone; IMAGE and --mask-input never are.
     """
@@ -83,10 +85,10 @@ def predict(
         if artifacts is None:
             predictor = _pytorch_predictor(model, weights, image_size, accept_license)
         else:
-            from lightsam_exporters.formats.base import RunOptions
+            from lightsam_exporters.formats.running import RunOptions
             from lightsam_exporters.loading import load_predictor
 
-            how = RunOptions(compute_units, numerics)
+            how = RunOptions(unit, numerics)
             predictor = load_predictor(artifacts, format_name=format_name, precision=precision, how=how)
         begin("encoding the image")
         encoding = predictor.encode(image)

@@ -7,29 +7,48 @@ import typer
 from rich.table import Table
 
 from lightsam.cli.console import out
-from lightsam.cli.options import ComputeUnits, examples
+from lightsam.cli.options import Unit, examples
 
 if TYPE_CHECKING:
-    from lightsam_exporters.formats.residency import Share
+    import numpy as np
 
-EPILOG = examples("lightsam residency artifacts/mobile_sam --compute-units CPU_AND_NE")
+    from lightsam_exporters.facts import FileFacts
+    from lightsam_exporters.formats.base import Share
+
+EPILOG = examples(
+    "lightsam residency artifacts/mobile_sam --unit CPU_AND_NE",
+    "lightsam residency artifacts/mobile_sam/onnx-float16 --unit CUDA",
+)
 
 
 def residency(
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A model's folder, with its manifest.json.")],
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A model's folder, or that of one export.")],
+    format_name: Annotated[str | None, typer.Option("--format", help="Of this format; the first by default.")] = None,
     precision: Annotated[str | None, typer.Option(help="Of this precision; the first by default.")] = None,
-    compute_units: ComputeUnits = "ALL",
+    unit: Unit = None,
 ) -> None:
-    """Core ML on macOS: which share of each package would run on CPU, GPU and Neural Engine."""
+    """Where the operations of each file run: on CPU, GPU or Neural Engine (Core ML on macOS; ONNX on a GPU)."""
     from lightsam.stages import STAGE_NAMES
-    from lightsam_exporters.formats.residency import residency as ask
-    from lightsam_exporters.loading import find_export
+    from lightsam_exporters.formats import find_format
+    from lightsam_exporters.loading import find_exports
 
-    entry = find_export(folder, "coreml", precision)
+    entry = find_exports(folder, format_name, precision)[0]
+    backend = find_format(entry.format_name)
     for stage in STAGE_NAMES:
         path = entry.path(stage)
         if path is not None:
-            _print(f"{entry.name} {stage}, {compute_units}", ask(path, compute_units))
+            chosen = unit or backend.units[0]
+            _print(f"{entry.name} {stage}, {chosen}", backend.residency(path, chosen, _zeros(entry.facts.files[stage])))
+
+
+def _zeros(file: "FileFacts") -> dict[str, "np.ndarray"]:
+    """Inputs of the right names and shapes; where an operation runs does not depend on what is in them."""
+    import numpy as np
+
+    return {
+        one.name: np.zeros([side if isinstance(side, int) else 1 for side in one.shape], np.float32)
+        for one in file.inputs
+    }
 
 
 def _print(title: str, shares: "list[Share]") -> None:

@@ -1,6 +1,5 @@
 """Reading a saved ``.mlpackage`` back, on any system."""
 
-import logging
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,10 +7,6 @@ from typing import Any
 from lightsam.errors import ContractError
 from lightsam_exporters.formats.base import first_line
 from lightsam_exporters.formats.quiet import import_quietly
-
-# coremltools warns on import that this torch is newer than the one it was tested with, and, off macOS, that Core ML
-# itself is absent. Both are known, and neither changes what is in a file.
-logging.getLogger("coremltools").setLevel(logging.ERROR)
 
 MAIN = "main"
 

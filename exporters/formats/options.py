@@ -1,0 +1,133 @@
+"""What can be asked of an export: each format has a dataclass, whose fields the command turns into its options.
+
+A field that a user may set is made by `option`, which carries its help and what it may be; a field without one is for
+the export itself to fill in.
+"""
+
+from collections.abc import Mapping
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any, NamedTuple, Self
+
+from lightsam.errors import UsageError
+
+_KEY = "option"
+
+
+class Described(NamedTuple):
+    """An option as the command shows it."""
+
+    name: str
+    help: str
+    type: type
+    default: Any
+    metavar: str | None
+
+    @property
+    def flag(self) -> str:
+        """As on the command line."""
+        return f"--{self.name.replace('_', '-')}"
+
+
+class _Rule(NamedTuple):
+    help: str
+    choices: tuple[str, ...]
+    low: int | None
+    high: int | None
+
+
+def option(
+    default: Any, help: str, *, choices: tuple[str, ...] = (), low: int | None = None, high: int | None = None
+) -> Any:
+    """A field that a user may set.
+
+    Args:
+        default: what holds when nobody sets it; its type is the option's.
+        help: one line, for the command and the docs.
+        choices: the only words that it may be.
+        low: the smallest number that it may be.
+        high: the largest.
+    """
+    return field(default=default, metadata={_KEY: _Rule(help, choices, low, high)})
+
+
+def precision(*names: str) -> Any:
+    """The field that every format has: what its files compute in; the first is the default."""
+    return field(default=names[0], metadata={_KEY: _Rule("", names, None, None)})
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """Everything that changes what is in a format's files; recorded with each of them.
+
+    Raises:
+        UsageError: for a word that is not one of the choices, or a number outside its range.
+    """
+
+    precision: str
+    point_slots: int | None = None
+    """Prompt slots of a decoder with static shapes; None for one that takes any number of points and prompts."""
+    with_masks: bool = False
+    """Whether the decoder brings the masks to the image's own size, too."""
+
+    def __post_init__(self) -> None:
+        for one in fields(self):
+            rule, value = one.metadata.get(_KEY), getattr(self, one.name)
+            if rule is None:
+                continue
+            if rule.choices and value not in rule.choices:
+                raise UsageError(f"there is no {one.name} {value!r}; choose from: {', '.join(rule.choices)}")
+            if (rule.low is not None and value < rule.low) or (rule.high is not None and value > rule.high):
+                raise UsageError(f"{one.name} must lie between {rule.low} and {rule.high}, and is {value}")
+
+    @classmethod
+    def of(cls, given: Mapping[str, Any]) -> Self:
+        """The options with these values, by name; the rest at their defaults.
+
+        Raises:
+            UsageError: for a name that this format does not have, and as the class does.
+        """
+        names = [one.name for one in fields(cls) if one.metadata]
+        for name in given:
+            if name not in names:
+                raise UsageError(f"--{name.replace('_', '-')} changes nothing here; there are: {', '.join(names)}")
+        return cls(**given)
+
+    @classmethod
+    def precisions(cls) -> tuple[str, ...]:
+        """What the format can be had in; the first is the default."""
+        (one,) = (one for one in fields(cls) if one.name == "precision")
+        rule: _Rule = one.metadata[_KEY]
+        return rule.choices
+
+    @classmethod
+    def described(cls) -> tuple[Described, ...]:
+        """Every option that a user may set, the precision aside, which all formats have."""
+        found = []
+        for one in fields(cls):
+            rule = one.metadata.get(_KEY)
+            if rule is not None and one.name != "precision":
+                assert one.default is not MISSING
+                metavar = "|".join(rule.choices) or None
+                found.append(Described(one.name, rule.help, type(one.default), one.default, metavar))
+        return tuple(found)
+
+    def asked(self) -> dict[str, Any]:
+        """The values that a user may set, by name."""
+        return {one.name: getattr(self, one.name) for one in fields(self) if one.metadata}
+
+    def recorded(self) -> dict[str, Any]:
+        """The values that say how a file was made, by name, as JSON has them."""
+        general = {one.name for one in fields(Options)}
+        found = {}
+        for one in fields(self):
+            value = getattr(self, one.name)
+            if one.metadata or one.name not in general:
+                found[one.name] = list(value) if isinstance(value, tuple) else value
+        return found
+
+    def check(self) -> None:
+        """Refuse what the packages that are installed cannot do, before any work.
+
+        Raises:
+            UsageError: saying what can be chosen.
+        """
