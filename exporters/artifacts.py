@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -16,17 +16,14 @@ from lightsam.models import ModelCard
 
 _STAGING = ".staging-"
 _PREVIOUS = ".previous-"
+_LOCK = ".lock"
+_A_RENAME_S = 1.0
 
 
 def model_folder(output: Path, card: ModelCard, image_size: int) -> Path:
     """Folder of a model's artifacts; a size that is not the model's own has one of its own."""
     native = image_size == card.native_size
     return output / (card.name if native else f"{card.name}-{image_size}")
-
-
-def export_name(format_name: str, precision: str) -> str:
-    """Name of one export: of its folder, and of its entry in the manifest."""
-    return f"{format_name}-{precision}"
 
 
 def external_data(path: Path) -> Path:
@@ -78,14 +75,24 @@ def exclusive(folder: Path) -> Iterator[None]:
     """
     ensure_writable(folder)
     try:
-        with FileLock(folder / ".lock", timeout=0):
-            _recover(folder)
+        with FileLock(folder / _LOCK, timeout=0):
+            _put_right(folder)
             yield
     except Timeout as error:
         raise ExportError(f"another export is writing to {folder}: wait for it, or choose another --output") from error
 
 
-def _recover(folder: Path) -> None:
+def recover(folder: Path) -> None:
+    """Clear up after an export that was killed, unless one is at work, or nothing may be written here.
+
+    Of an export that is at work, what it has set aside is back or replaced within the blink between two renames.
+    """
+    if any(folder.glob(f"{_PREVIOUS}*")):
+        with suppress(Timeout, OSError), FileLock(folder / _LOCK, timeout=_A_RENAME_S):
+            _put_right(folder)
+
+
+def _put_right(folder: Path) -> None:
     """Put back what a killed run had set aside, and drop what it had not finished."""
     for previous in folder.glob(f"{_PREVIOUS}*"):
         current = folder / previous.name.removeprefix(_PREVIOUS)

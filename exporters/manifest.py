@@ -1,125 +1,122 @@
-"""``manifest.json``: what lies in a model's folder, where it comes from, and how exact it is.
+"""``manifest.json``: what lies in a model's folder, gathered from the ``export.json`` of each export.
 
-The README documents it field by field; a test holds the two together.
+It is an index for people and other programs, and for a later ``lightsam parity --baseline``: nothing is known by it
+alone, and it is made anew whenever it does not fit the exports. `docs/schemas.md` documents it field by field.
 """
 
 import json
-from dataclasses import asdict
-from importlib.metadata import PackageNotFoundError, version
+import logging
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from lightsam.errors import ContractError
-from lightsam.files import write_text
-from lightsam.models import find_model
-from lightsam.stages import CONTRACT_VERSION, Stage, Stages, TensorSpec
+from lightsam.documents import convert, read_json
+from lightsam.errors import ContractError, LightSamError
+from lightsam.files import WriteError, write_text
+from lightsam.stages import CONTRACT_VERSION
 
-from .artifacts import sha256, size_bytes
-from .formats.base import ExportOptions, Format, Provenance
-from .parity.judge import ParityReport
+from . import facts
+from .facts import ExportFacts
+from .formats import FORMATS, describe_format
 
-SCHEMA = 3
+SCHEMA = 4
 """Raised when a field changes its name or meaning."""
 FILE_NAME = "manifest.json"
-_TOOLS = ("lightsam", "torch", "numpy", "pillow")
+_LOG = logging.getLogger("lightsam.manifest")
 
 
-def read(folder: Path) -> dict[str, Any]:
-    """The manifest of a model's folder.
+@dataclass(frozen=True, kw_only=True)
+class Manifest:
+    """The index of a model's folder."""
 
-    Raises:
-        ContractError: if there is none, or it is damaged or of another schema.
-    """
-    path = folder / FILE_NAME
-    if not path.exists():
-        inside = sorted(found.parent.name for found in folder.glob(f"*/{FILE_NAME}")) if folder.is_dir() else []
-        hint = f"; did you mean one of its folders: {', '.join(inside)}?" if inside else ""
-        raise ContractError(f"{folder} has no {FILE_NAME}, so nothing was exported there{hint}")
-    return read_file(path)
+    schema: int = SCHEMA
+    """Version of this format."""
+    model: str
+    """Name as on the command line."""
+    image_size: int
+    """Side of the square input, in pixels."""
+    contract_version: str
+    """Of the stage contract."""
+    exports: dict[str, ExportFacts]
+    """By name, which is that of the export's folder."""
 
 
-def read_file(path: Path) -> dict[str, Any]:
+def read(path: Path) -> Manifest:
     """A manifest, wherever it lies.
 
     Raises:
-        ContractError: if it is missing or damaged or of another schema.
+        ContractError: if it is missing, damaged, or of another release's schema.
     """
-    try:
-        manifest = json.loads(path.read_text())
-    except (OSError, ValueError) as error:
-        raise ContractError(f"{path} cannot be read ({error}): export again with --overwrite") from error
-    if not isinstance(manifest, dict) or manifest.get("schema") != SCHEMA:
-        raise ContractError(f"{path} is not a manifest of schema {SCHEMA}: export again with --overwrite")
+    content = read_json(path, "a manifest")
+    schema = content.get("schema") if isinstance(content, dict) else None
+    if schema != SCHEMA:
+        raise ContractError(f"{path} is of schema {schema!r} and this lightsam reads {SCHEMA}: export again")
+    manifest = convert(content, Manifest, path, "a manifest")
+    for name in manifest.exports:
+        facts.parse(content["exports"][name], path)
     return manifest
 
 
-def add(
-    folder: Path,
-    name: str,
-    *,
-    backend: Format,
-    options: ExportOptions,
-    provenance: Provenance,
-    stages: Stages,
-    paths: dict[str, Path],
-    report: ParityReport,
-) -> None:
-    """Add or replace one export's entry; the others stay as they are.
+def refresh(folder: Path, exports: dict[str, ExportFacts]) -> None:
+    """Write the index anew, if it is not that of these exports.
 
     Args:
-        name: of the entry, which is also that of the export's folder.
-        paths: of the stages' files, in the model's folder.
+        folder: of the model.
+        exports: all that lie in it, by name; at least one.
 
     Raises:
-        ContractError: if there is a manifest that cannot be read.
-        WriteError: if the new one cannot be written; the old one is then as it was.
+        WriteError: if the system refuses; the old one is then as it was.
     """
-    manifest: dict[str, Any] = read(folder) if (folder / FILE_NAME).exists() else {"schema": SCHEMA, "exports": {}}
-    card = find_model(provenance.model)
-    manifest["model"] = {
-        "model": card.name,
-        "image_size": provenance.image_size,
-        "license": card.license,
-        "license_url": card.license_url,
-        "commercial_use": card.commercial_use,
-        "paper": card.paper,
-        "source": card.source,
+    path = folder / FILE_NAME
+    text = json.dumps(index(exports), indent=2, allow_nan=False) + "\n"
+    try:
+        if path.read_text(encoding="utf-8") == text:
+            return
+        _LOG.info("%s does not fit the exports beside it, and is written anew", path)
+    except (OSError, UnicodeDecodeError):  # missing, or no text at all
+        pass
+    write_text(path, text)
+
+
+def refresh_if_possible(folder: Path, exports: dict[str, ExportFacts]) -> None:
+    """As `refresh`, for who only reads the folder, and may not be allowed to write."""
+    try:
+        refresh(folder, exports)
+    except WriteError as error:
+        _LOG.info("%s", error)
+
+
+def index(exports: dict[str, ExportFacts]) -> dict[str, Any]:
+    """The content of the manifest of these exports, as JSON has it."""
+    about = next(iter(next(iter(exports.values())).files.values())).provenance
+    return {
+        "schema": SCHEMA,
+        "model": about.model,
+        "image_size": about.image_size,
+        "contract_version": CONTRACT_VERSION,
+        "exports": {name: one.as_json() for name, one in exports.items()},
     }
-    manifest["contract_version"] = CONTRACT_VERSION
-    manifest["exports"][name] = {
-        "format": backend.NAME,
-        "options": options.recorded(backend.OPTIONS),
-        "weights": asdict(provenance.made_from),
-        "pairing_id": provenance.pairing_id,
-        "tools": _versions(*_TOOLS, *backend.REQUIRES),
-        "files": {
-            stage: {
-                "path": path.relative_to(folder).as_posix(),
-                "sha256": sha256(path),
-                "size_bytes": size_bytes(path),
-                **_interface(backend.interface(stages[stage], options)),
-            }
-            for stage, path in paths.items()
-        },
-        "parity": report.as_dict(),
-    }
-    write_text(folder / FILE_NAME, json.dumps(manifest, indent=2, allow_nan=False) + "\n")
 
 
-def _interface(stage: Stage) -> dict[str, Any]:
-    return {"inputs": [_spec(spec) for spec in stage.inputs], "outputs": [_spec(spec) for spec in stage.outputs]}
+def found_in(folder: Path) -> tuple[dict[str, ExportFacts], list[LightSamError]]:
+    """The exports in a model's folder, by name, and what is wrong with those that cannot be read.
 
-
-def _spec(spec: TensorSpec) -> dict[str, Any]:
-    shape = [spec.dynamic.get(axis, side) for axis, side in enumerate(spec.shape)]
-    return {"name": spec.name, "shape": shape, "dtype": spec.dtype, "meaning": spec.meaning}
-
-
-def _versions(*packages: str) -> dict[str, str]:
-    found = {}
-    for package in packages:
+    A folder under another name (set aside, rejected, a copy) is none of them.
+    """
+    there: dict[str, ExportFacts] = {}
+    broken: list[LightSamError] = []
+    for path in sorted(folder.glob(f"*/{facts.FILE_NAME}")):
         try:
-            found[package] = version(package)
-        except PackageNotFoundError:  # run from a clone that was not installed
-            found[package] = "unknown"
-    return found
+            one = facts.read(path.parent)
+        except LightSamError as error:
+            if not path.parent.name.startswith("."):
+                broken.append(error)
+            continue
+        if one.name == path.parent.name:
+            there[one.name] = one
+    return dict(sorted(there.items(), key=lambda item: _rank(item[1]))), broken
+
+
+def _rank(one: ExportFacts) -> tuple[int, int]:
+    """In the order of the registry, and each format's default precision first."""
+    return FORMATS.index(one.format), describe_format(one.format).options.precisions().index(one.precision)

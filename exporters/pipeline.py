@@ -1,15 +1,14 @@
-"""One export from beginning to end: weights, files, judgement, manifest."""
+"""One export from beginning to end: weights, files, judgement, facts."""
 
-import logging
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
+from typing import Any
 
 from lightsam.errors import (
     ArtifactExistsError,
     CheckpointError,
-    FormatUnavailableError,
     LicenseError,
     LightSamError,
     ParityError,
@@ -18,16 +17,19 @@ from lightsam.errors import (
 from lightsam.models import find_model
 from lightsam.stages import STAGE_NAMES
 
-from . import artifacts, manifest
-from .formats import find_format
-from .formats.base import ExportOptions, Format, OnStep, Provenance, RunOptions
-from .formats.mil.risks import scan
+from . import artifacts, facts, manifest
+from .facts import ExportFacts, FileFacts, export_name
+from .formats import describe_format, find_format
+from .formats.base import Format, OnStep
+from .formats.options import Options
+from .formats.running import RunOptions
+from .loading import Export
 from .parity.exports import JudgeConfig, judge_pair
-from .parity.judge import ParityReport
+from .parity.measurement import ParityReport
 from .parity.reference import Reference, References
 from .parity.suite import DEFAULT, QUICK, load_suite
+from .provenance import Provenance
 
-_LOG = logging.getLogger("lightsam.export")
 _WORKING_COPIES = 4
 """Times the weights of its stages that an export needs on disk: the converter's copy, ours, the old one, some room."""
 
@@ -38,7 +40,8 @@ class ExportRequest:
 
     model: str
     format_name: str
-    options: ExportOptions
+    options: Options
+    """Of that format; see `formats.options_of`."""
     output: Path = Path("artifacts")
     stages: tuple[str, ...] = STAGE_NAMES
     weights: str = "auto"
@@ -55,14 +58,13 @@ class ExportRequest:
 
     @property
     def name(self) -> str:
-        """Of the export's folder and manifest entry."""
-        return artifacts.export_name(self.format_name, self.options.precision)
+        """Of the export, and of its folder."""
+        return export_name(self.format_name, self.options.precision)
 
     @property
     def steps(self) -> int:
-        """How often `export` reports a step."""
-        looked_at = len(self.stages) if self.options.precision == "float16-safe" else 0
-        return 4 + len(self.stages) + looked_at  # a format with one file for both stages has one less
+        """How often `export` reports a step, or one step more."""
+        return 5 + 2 * len(self.stages)
 
 
 class RejectedError(ParityError):
@@ -82,7 +84,7 @@ def export(
     2. Load the weights, and check the stages against the contract.
     3. Convert each stage into a temporary folder.
     4. Read the files back and judge them.
-    5. Move them into place and write the manifest.
+    5. Put the facts beside the files, and move both into place by one rename.
 
     An export that fails the judge is put beside, as ``<name>.rejected``, to be looked at; what was good before stays.
 
@@ -106,106 +108,94 @@ def export(
     size = card.resolve_image_size(request.image_size)
     backend = find_format(request.format_name)
     _check_request(request, backend)
-    options = ExportOptions(**request.options.recorded(backend.OPTIONS))  # what concerns other formats is not ours
     folder = artifacts.model_folder(request.output, card, size)
     final = folder / request.name
     with artifacts.exclusive(folder):
-        for stage in request.stages:
-            target = final / backend.file_name(stage)
-            if target.exists() and not request.overwrite:
-                raise ArtifactExistsError(f"{target} is there already: give --overwrite to replace it")
+        kept = _kept(request, backend, final)
         # 2
         on_step(f"loading {card.title}, {request.weights} weights")
         references = references or References()
         reference = references.load(request.model, request.weights, size, request.accept_license)
         on_step("checking the stage contract")
-        stages = reference.stages(options)
+        stages = reference.stages(request.options)
         needed = sum(weight.nbytes for name in request.stages for weight in stages[name].module.parameters())
         artifacts.require_space(folder, _WORKING_COPIES * needed)
         for stage in request.stages:
             stages[stage].check()
-        slots = None if backend.DYNAMIC_PROMPTS else options.point_slots
-        provenance = Provenance.of(card, size, slots, reference.weights)
+        provenance = Provenance.of(card, size, request.options.point_slots, reference.weights)
         with artifacts.staging(folder) as temporary:
             # 3
             staged = temporary / request.name
             staged.mkdir()
-            for other in set(STAGE_NAMES) - set(request.stages):
-                kept = final / backend.file_name(other)
-                if kept.exists():
-                    artifacts.copy(kept, staged)
-            if options.precision == "float16-safe":
-                options = _with_float32_operations(request, backend, options, reference, provenance, temporary, on_step)
+            for file in kept.values():
+                artifacts.copy(final / file.path, staged)
+            options = backend.complete(
+                [stages[name] for name in request.stages],
+                lambda name: reference.stage_inputs(name, load_suite(DEFAULT), request.options),
+                request.options,
+                provenance,
+                temporary,
+                on_step,
+            )
             for file_name, group in groupby(request.stages, backend.file_name):
                 names = list(group)
                 on_step(f"converting the {' and '.join(names)} to {request.format_name}, {options.precision}")
                 backend.export([stages[n] for n in names], staged / file_name, options, provenance)
             # 4
             on_step(f"reading the {request.format_name} files back and comparing with PyTorch")
-            paths = {name: path for name in STAGE_NAMES if (path := staged / backend.file_name(name)).exists()}
-            loaded = {name: backend.load(path, name, RunOptions()) for name, path in paths.items()}
-            report = judge_pair(reference, loaded, request.format_name, options, JudgeConfig(load_suite(QUICK)))
+            made = {
+                name: FileFacts.of(staged / backend.file_name(name), stages[name], backend, options, provenance)
+                for name in request.stages
+            }
+            files = {name: {**kept, **made}[name] for name in STAGE_NAMES if name in kept or name in made}
+            report = _judge(reference, backend, files, staged)
             # 5
+            facts.write(
+                staged, ExportFacts(format=request.format_name, precision=options.precision, files=files, parity=report)
+            )
             if not report.passed:
                 rejected = folder / f"{request.name}.rejected"
                 artifacts.install(staged, rejected)
                 raise RejectedError(f"{rejected} does not answer as PyTorch does", report)
-            on_step("writing the manifest")
+            on_step("moving the files into place")
             artifacts.install(staged, final)
-            manifest.add(
-                folder,
-                request.name,
-                backend=backend,
-                options=options,
-                provenance=provenance,
-                stages=stages,
-                paths={name: final / path.name for name, path in paths.items()},
-                report=report,
-            )
+        manifest.refresh(folder, manifest.found_in(folder)[0])
     return folder, report
 
 
-def _with_float32_operations(
-    request: ExportRequest,
-    backend: Format,
-    options: ExportOptions,
-    reference: Reference,
-    provenance: Provenance,
-    temporary: Path,
-    on_step: OnStep,
-) -> ExportOptions:
-    """Convert to float32 first, run real images through it, and name what float16 could not hold."""
-    stages = reference.stages(options)
-    reference_images = reference.reference_images(load_suite(DEFAULT), options)
-    unsafe: list[str] = []
-    for name in request.stages:
-        on_step(f"looking for what float16 cannot hold in the {name}")
-        path = temporary / f"float32-{backend.file_name(name)}"
-        backend.export([stages[name]], path, replace(options, precision="float32"), provenance)
-        found = scan(
-            path,
-            (
-                inputs
-                for reference_image in reference_images
-                for inputs in reference_image.stage_inputs(name, options.point_slots)
-            ),
-        )
-        _LOG.info("%s: %d of %d operations stay in float32", name, len(found.risks), found.operations)
-        for risk in found.risks:
-            _LOG.info("%s: %s %s %s (%.4g)", name, risk.op_type, risk.name, risk.reason, risk.largest)
-            unsafe.append(f"{name}/{risk.name}")
-    return replace(options, float32_operations=tuple(unsafe))
+def _kept(request: ExportRequest, backend: Format[Any], final: Path) -> dict[str, FileFacts]:
+    """The stages that are there and are not exported anew.
+
+    Raises:
+        ArtifactExistsError: if one that is to be exported is there and may not be overwritten.
+        ContractError: if nothing is known of one that is to be kept.
+    """
+    there = [name for name in STAGE_NAMES if (final / backend.file_name(name)).exists()]
+    for name in there:
+        if name in request.stages and not request.overwrite:
+            raise ArtifactExistsError(
+                f"{final / backend.file_name(name)} is there already: give --overwrite to replace it"
+            )
+    if set(there) <= set(request.stages):
+        return {}
+    known = facts.read(final).files
+    return {name: known[name] for name in there if name not in request.stages and name in known}
 
 
-def _check_request(request: ExportRequest, backend: Format) -> None:
-    backend.check_options(request.options)
-    if request.options.precision not in backend.PRECISIONS:
-        raise UsageError(
-            f"{backend.NAME} cannot be had in {request.options.precision}; choose from: {', '.join(backend.PRECISIONS)}"
-        )
-    whole = len({backend.file_name(stage) for stage in STAGE_NAMES}) == 1
-    if whole and set(request.stages) != set(STAGE_NAMES):
-        raise UsageError(f"{backend.NAME} keeps both stages in one file: leave out --stage {request.stages[0]}")
+def _judge(reference: Reference, backend: Format[Any], files: Mapping[str, FileFacts], folder: Path) -> ParityReport:
+    """What there is now, with what was there before: were it changed meanwhile, that would fail, too."""
+    nothing = ParityReport("", "", backend.gates[next(iter(backend.gates))])
+    options = next(iter(files.values())).options
+    known = ExportFacts(format=backend.name, precision=options["precision"], files=dict(files), parity=nothing)
+    entry = Export(folder, known)
+    loaded = {name: entry.load(name, RunOptions()) for name in files}
+    return judge_pair(reference, loaded, backend, entry.options, JudgeConfig(load_suite(QUICK)), entry.changed_files())
+
+
+def _check_request(request: ExportRequest, backend: Format[Any]) -> None:
+    request.options.check()
+    if backend.whole and set(request.stages) != set(STAGE_NAMES):
+        raise UsageError(f"{backend.name} keeps both stages in one file: leave out --stage {request.stages[0]}")
 
 
 @dataclass(frozen=True)
@@ -234,7 +224,7 @@ def export_each(
     The weights are loaded and the reference's answers computed once.
 
     Raises:
-        UsageError: for a model, a format or a size that does not exist, or an option that no format of these has.
+        UsageError: for a model, a format or a size that does not exist.
         CheckpointError: for weights that cannot be had or do not fit.
     """
     references = references or References()
@@ -257,17 +247,10 @@ def export_each(
 
 def _check_together(requests: Sequence[ExportRequest]) -> None:
     """Refuse what is wrong for every format before any work."""
-    known: set[str] = set()
     for request in requests:
         find_model(request.model).resolve_image_size(request.image_size)
-        try:
-            known |= set(find_format(request.format_name).OPTIONS)
-        except FormatUnavailableError:  # reported when its turn comes
-            known |= set(request.options.changed())
+        describe_format(request.format_name)
     names = [request.format_name for request in requests]
     twice = {name for name in names if names.count(name) > 1}
     if twice:
         raise UsageError(f"the format {min(twice)} is there more than once")
-    for option in requests[0].options.changed() if requests else []:
-        if option not in known:
-            raise UsageError(f"--{option.replace('_', '-')} changes nothing in {', '.join(names)}: leave it out")

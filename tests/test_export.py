@@ -13,12 +13,10 @@ import torch
 from lightsam.errors import ArtifactExistsError, ContractError, ExportError, FormatUnavailableError, UsageError
 from lightsam.files import WriteError
 from lightsam.stages import STAGE_NAMES
-from lightsam_exporters import artifacts
-from lightsam_exporters.formats import coreml
-from lightsam_exporters.formats.base import ExportOptions
-from lightsam_exporters.loading import find_export, load_pair, load_predictor
+from lightsam_exporters import artifacts, facts
+from lightsam_exporters.formats import coreml, describe_format, options_of
+from lightsam_exporters.loading import exports, find_export, load_pair, load_predictor
 from lightsam_exporters.manifest import read
-from lightsam_exporters.parity.gates import GATES
 from lightsam_exporters.pipeline import ExportRequest, RejectedError, export
 
 
@@ -27,7 +25,7 @@ def request_for(tmp_path):
     """An export of the tiny model below ``tmp_path``."""
 
     def make(**changes) -> ExportRequest:
-        options = ExportOptions(precision=changes.pop("precision", "float16"), **changes.pop("options", {}))
+        options = options_of("coreml", precision=changes.pop("precision", "float16"), **changes.pop("options", {}))
         base = ExportRequest(tiny.NAME, "coreml", options, tmp_path, weights="seeded")
         return replace(base, **changes)
 
@@ -41,7 +39,7 @@ def no_converter(monkeypatch):
     def convert(*_, **__):
         raise AssertionError("work was begun")
 
-    monkeypatch.setattr(coreml, "export", convert)
+    monkeypatch.setattr(coreml.CoreML, "export", convert)
 
 
 def snapshot(folder):
@@ -49,19 +47,20 @@ def snapshot(folder):
 
 
 def test_the_manifest_describes_the_files(exported):
-    manifest = read(exported)
-    assert manifest["model"]["model"] == tiny.NAME
-    assert set(manifest["exports"]) == {"coreml-float32", "coreml-float16"}
-    for name, entry in manifest["exports"].items():
-        assert entry["weights"]["trained"] is False
-        assert set(entry["files"]) == {"encoder", "decoder"}
-        for stage, file in entry["files"].items():
-            path = exported / file["path"]
-            assert path == exported / name / f"{stage}.mlpackage"
-            assert file["sha256"] == artifacts.sha256(path)
-            assert file["size_bytes"] == sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
-        assert entry["tools"]["coremltools"]
-    sizes = {name: entry["files"]["encoder"]["size_bytes"] for name, entry in manifest["exports"].items()}
+    manifest = read(exported / "manifest.json")
+    assert (manifest.model, manifest.image_size) == (tiny.NAME, tiny.SIZE)
+    assert set(manifest.exports) == {"coreml-float32", "coreml-float16"}
+    for name, entry in manifest.exports.items():
+        assert entry == facts.read(exported / name)
+        assert set(entry.files) == {"encoder", "decoder"}
+        for stage, file in entry.files.items():
+            path = exported / name / file.path
+            assert path.name == f"{stage}.mlpackage"
+            assert file.provenance.trained is False
+            assert file.sha256 == artifacts.sha256(path)
+            assert file.size_bytes == sum(f.stat().st_size for f in path.rglob("*") if f.is_file())
+            assert file.tools["coremltools"]
+    sizes = {name: entry.files["encoder"].size_bytes for name, entry in manifest.exports.items()}
     assert 1.6 < sizes["coreml-float32"] / sizes["coreml-float16"] < 2.1
 
 
@@ -83,11 +82,33 @@ def test_what_is_there_is_not_replaced_unasked(own_export, request_for, no_conve
 
 
 def test_one_stage_is_exported_beside_the_other(own_export, request_for):
-    before = read(own_export)["exports"]["coreml-float16"]
-    export(request_for(stages=("decoder",), overwrite=True))
-    entry = read(own_export)["exports"]["coreml-float16"]
-    assert entry["files"]["encoder"] == before["files"]["encoder"]
-    assert {m["scope"] for m in entry["parity"]["measurements"]} == {"encoder", "decoder", "chain"}
+    before = facts.read(own_export / "coreml-float16")
+    export(request_for(stages=("decoder",), overwrite=True, options={"point_slots": 5}))
+    entry = facts.read(own_export / "coreml-float16")
+    assert entry.files["encoder"] == before.files["encoder"]
+    assert entry.files["encoder"].options["point_slots"] == 8
+    assert entry.files["decoder"].options["point_slots"] == 5
+    assert entry.files["decoder"].inputs[1].shape == [1, 5, 2]
+    assert {m.scope for m in entry.parity.measurements} == {"encoder", "decoder", "chain"}
+    (loaded,) = (e for e in exports(own_export) if e.name == "coreml-float16")
+    assert loaded.options.point_slots == 5
+
+
+def test_a_stage_that_nothing_is_known_of_is_not_kept(own_export, request_for, no_converter):
+    (own_export / "coreml-float16" / "export.json").write_text("{", encoding="utf-8")
+    before = snapshot(own_export)
+    with pytest.raises(ContractError, match=r"export\.json cannot be read"):
+        export(request_for(stages=("decoder",), overwrite=True))
+    assert snapshot(own_export) == before
+
+
+def test_a_stage_that_was_changed_is_not_passed_off_for_a_good_one(own_export, request_for):
+    weights = next((own_export / "coreml-float16" / "encoder.mlpackage").rglob("weight.bin"))
+    content = bytearray(weights.read_bytes())
+    content[-1] ^= 1
+    weights.write_bytes(content)
+    with pytest.raises(RejectedError, match=r"encoder: .* has changed since it was exported"):
+        export(request_for(stages=("decoder",), overwrite=True))
 
 
 def test_a_decoder_of_other_weights_is_refused_beside_the_old_encoder(own_export, request_for, tmp_path, tiny_model):
@@ -116,7 +137,8 @@ def test_a_pair_of_different_weights_is_refused(own_export, request_for, tmp_pat
 
 
 def test_an_export_that_fails_its_gate_replaces_nothing(own_export, request_for, monkeypatch):
-    monkeypatch.setitem(GATES, ("coreml", "float16"), replace(GATES["coreml", "float16"], psnr_db=500))
+    gates = describe_format("coreml").gates
+    monkeypatch.setitem(gates, "float16", replace(gates["float16"], psnr_db=500))
     before = snapshot(own_export)
     with pytest.raises(
         RejectedError, match=r"coreml-float16\.rejected does not answer as PyTorch does: encoder, coffee: "
@@ -129,7 +151,8 @@ def test_an_export_that_fails_its_gate_replaces_nothing(own_export, request_for,
 
 
 def test_a_gate_that_fails_ends_the_command_with_1(request_for, monkeypatch, lightsam, tmp_path):
-    monkeypatch.setitem(GATES, ("coreml", "float16"), replace(GATES["coreml", "float16"], psnr_db=500))
+    gates = describe_format("coreml").gates
+    monkeypatch.setitem(gates, "float16", replace(gates["float16"], psnr_db=500))
     done = lightsam("export", tiny.NAME, "--weights", "seeded", "--output", tmp_path, "--stage", "decoder")
     assert done.status == 1
     assert "FAIL decoder, coffee, point: low_res_masks: PSNR" in done.stdout
@@ -159,12 +182,14 @@ def test_a_kill_in_the_middle_loses_nothing(own_export, start_lightsam, request_
 def test_a_kill_between_the_two_renames_is_put_right(tmp_path, new_one_was_there):
     previous = tmp_path / f"{artifacts._PREVIOUS}coreml-float16"
     previous.mkdir()
-    (previous / "file").write_text("old")
+    (previous / "file").write_text("old", encoding="utf-8")
     if new_one_was_there:
         (tmp_path / "coreml-float16").mkdir()
-        (tmp_path / "coreml-float16" / "file").write_text("new")
+        (tmp_path / "coreml-float16" / "file").write_text("new", encoding="utf-8")
     with artifacts.exclusive(tmp_path):
-        assert (tmp_path / "coreml-float16" / "file").read_text() == ("new" if new_one_was_there else "old")
+        assert (tmp_path / "coreml-float16" / "file").read_text(encoding="utf-8") == (
+            "new" if new_one_was_there else "old"
+        )
         assert not previous.exists()
 
 
@@ -214,19 +239,42 @@ def test_a_disk_that_fills_up_loses_nothing(own_export, start_lightsam, tmp_path
 
 
 def test_an_unwritable_folder_is_refused(tmp_path, lightsam, no_converter):
-    (tmp_path / "file").write_text("in the way")
+    (tmp_path / "file").write_text("in the way", encoding="utf-8")
     done = lightsam("export", tiny.NAME, "--weights", "seeded", "--output", tmp_path / "file" / "artifacts")
     assert done.status == 1
     assert done.stderr.splitlines() == [f"error: cannot write to {tmp_path}/file/artifacts/tiny_sam: Not a directory"]
 
 
-def test_a_damaged_manifest_is_told(own_export, lightsam):
-    (own_export / "manifest.json").write_text("{")
+@pytest.mark.parametrize("content", ["{", '{"schema": 99}', None])
+def test_a_damaged_manifest_is_made_anew(own_export, lightsam, content):
+    manifest = own_export / "manifest.json"
+    before = manifest.read_text(encoding="utf-8")
+    if content is None:
+        manifest.unlink()
+    else:
+        manifest.write_text(content, encoding="utf-8")
+    assert {one.name for one in exports(own_export)} == {"coreml-float16", "coreml-float32"}
+    assert manifest.read_text(encoding="utf-8") == before
+
+
+def test_an_export_whose_facts_are_damaged_is_told(own_export, lightsam):
+    path = own_export / "coreml-float16" / "export.json"
+    path.write_text("{", encoding="utf-8")
     done = lightsam("parity", own_export, "--suite", "quick")
     assert done.status == 1
-    assert "cannot be read" in done.stderr
-    (own_export / "manifest.json").write_text(json.dumps({"schema": 99}))
-    assert "is not a manifest of schema" in lightsam("parity", own_export, "--suite", "quick").stderr
+    assert f"{path} cannot be read as the facts of an export" in done.stderr
+    path.write_text(json.dumps({"schema": 99}), encoding="utf-8")
+    assert "is of schema 99 and this lightsam reads 1" in lightsam("parity", own_export).stderr
+
+
+@pytest.mark.parametrize("name", ["../coreml-float32/encoder.mlpackage", "/etc/passwd", "..", "", "c:encoder", "a\\b"])
+def test_a_file_outside_the_exports_folder_is_refused(own_export, name):
+    path = own_export / "coreml-float16" / "export.json"
+    content = json.loads(path.read_text(encoding="utf-8"))
+    content["files"]["encoder"]["path"] = name
+    path.write_text(json.dumps(content), encoding="utf-8")
+    with pytest.raises(ContractError, match="not a name in its own folder"):
+        exports(own_export)
 
 
 def test_a_manifest_that_cannot_be_written_stays_as_it_was(own_export, monkeypatch, request_for):
@@ -246,14 +294,14 @@ def test_a_manifest_that_cannot_be_written_stays_as_it_was(own_export, monkeypat
 
 
 def test_a_format_that_is_not_installed_is_named(monkeypatch, request_for):
-    monkeypatch.setattr(coreml, "REQUIRES", ("no_such_package",))
-    with pytest.raises(FormatUnavailableError, match=r"'no_such_package'.*pip install 'lightsam\[coreml\]'"):
+    monkeypatch.setattr(coreml.CoreML, "requires", ("no_such_package",))
+    with pytest.raises(FormatUnavailableError, match=r"'no_such_package'.*pip install .*\[coreml\]"):
         export(request_for())
 
 
 def test_a_format_or_stage_that_does_not_exist_is_refused(request_for):
     with pytest.raises(UsageError, match="no format 'gguf'; the formats are: coreml, onnx, tflite, coreai"):
-        export(request_for(format_name="gguf"))
+        options_of("gguf")
     with pytest.raises(UsageError, match="no stage 'neck'; the stages are: encoder, decoder"):
         request_for(stages=("neck",))
 
