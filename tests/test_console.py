@@ -17,7 +17,7 @@ from lightsam.models.card import IPHONE_12, Published, PublishedLatency
 def test_a_path_is_printed_as_it_is(lightsam, tmp_path, name):
     done = lightsam("parity", tmp_path / name)
     assert done.status == 1
-    assert f"{name} has no manifest.json" in done.stderr
+    assert f"{name} holds no export" in done.stderr
 
 
 def test_every_figure_names_its_own_source():

@@ -11,23 +11,25 @@ import torch
 
 from lightsam import load_model, split
 from lightsam.errors import ContractError
+from lightsam.geometry import Preprocess
 from lightsam.models import MODELS
-from lightsam.transforms import PADDING_COLOUR
-from lightsam_exporters.formats import find_format
-from lightsam_exporters.formats.base import ExportOptions, LoadedStage, Provenance, check_pair
+from lightsam_exporters.facts import ExportFacts, FileFacts
+from lightsam_exporters.formats import describe_format, find_format, options_of
+from lightsam_exporters.formats.running import LoadedStage, check_pair
 from lightsam_exporters.loading import Export
 from lightsam_exporters.parity.bisect import Step, bisect
-from lightsam_exporters.parity.gates import GATES
 from lightsam_exporters.parity.judge import judge
+from lightsam_exporters.parity.measurement import ParityReport
 from lightsam_exporters.parity.reference import Reference
 from lightsam_exporters.parity.suite import load_suite
+from lightsam_exporters.provenance import Provenance
 
-OPTIONS = ExportOptions("float32")
+OPTIONS = options_of("coreml", precision="float32")
 
 
 @pytest.fixture(scope="module")
-def reference(tiny_model):
-    return Reference(tiny_model)
+def reference(tiny_loaded):
+    return Reference(tiny_loaded)
 
 
 @pytest.fixture(scope="module")
@@ -36,8 +38,8 @@ def reference_image(reference):
 
 
 @pytest.fixture(scope="module")
-def provenance(tiny_model):
-    return Provenance.of(MODELS[tiny.NAME], tiny.SIZE, 8, tiny_model.weights)
+def provenance(tiny_loaded):
+    return Provenance.of(MODELS[tiny.NAME], tiny.SIZE, 8, tiny_loaded.weights)
 
 
 @pytest.fixture
@@ -49,18 +51,21 @@ def faulty(tmp_path, provenance, tiny_model):
         stage = split(model)[stage_name]
         tamper(stage.module)
         backend = find_format(format_name)
-        slots = None if backend.DYNAMIC_PROMPTS else 8
+        slots = None if backend.dynamic_prompts else 8
         path = tmp_path / backend.file_name(stage_name)
-        backend.export([stage], path, ExportOptions(precision), replace(provenance, point_slots=slots))
-        entry = {"format": format_name, "options": {"precision": precision}, "files": {stage_name: {"path": path.name}}}
-        return Export(tmp_path, f"{format_name}-{precision}", entry)
+        options = backend.options(precision=precision)
+        origin = replace(provenance, point_slots=slots)
+        backend.export([stage], path, options, origin)
+        files = {stage_name: FileFacts.of(path, stage, backend, options, origin)}
+        nobody = ParityReport("", "", backend.gates[precision])
+        return Export(tmp_path, ExportFacts(format=format_name, precision=precision, files=files, parity=nobody))
 
     return make
 
 
 def failures_of(reference_image, loaded: LoadedStage, precision="float32") -> list[str]:
     stages = (loaded, None) if loaded.stage == "encoder" else (None, loaded)
-    return judge([reference_image], "quick 1", *stages, GATES["coreml", precision]).failures
+    return judge([reference_image], "quick 1", *stages, describe_format("coreml").gates[precision]).failures
 
 
 def culprit_of(entry, reference, reference_image, threshold=100) -> tuple[Step | None, Step]:
@@ -97,7 +102,7 @@ def test_bgr_for_rgb(faulty, reference, reference_image):
 
 def test_padding_with_black(exports_of, reference_image):
     encoder = exports_of("coreml", "float32").load("encoder")
-    colour = np.array(PADDING_COLOUR, np.float32)[None, :, None, None]
+    colour = np.array(Preprocess(tiny.SIZE).padding_colour, np.float32)[None, :, None, None]
 
     def padded_with_black(inputs):
         image = inputs["image"]
@@ -165,7 +170,7 @@ def test_a_true_file_has_no_culprit(exports_of, reference, reference_image):
 
 
 def test_the_command_names_the_operation(own_export, lightsam, tmp_path, tiny_model):
-    state = load_model(tiny.NAME, weights="seeded").state_dict()
+    state = load_model(tiny.NAME, weights="seeded").sam.state_dict()
     assert torch.equal(state["mask_decoder.iou_token.weight"], tiny_model.state_dict()["mask_decoder.iou_token.weight"])
     options = ("--suite", "quick", "--precision", "float16", "--bisect")
     done = lightsam("parity", own_export, *options)
@@ -178,11 +183,11 @@ def test_the_command_names_the_operation(own_export, lightsam, tmp_path, tiny_mo
 
 
 def test_formats_that_cannot_be_looked_into_say_so(exports_of, lightsam):
-    folder = exports_of("tflite", "float32").folder
+    folder = exports_of("tflite", "float32").model_folder
     done = lightsam("parity", folder, "--suite", "quick", "--format", "tflite", "--precision", "float32", "--bisect")
     assert done.status == 2
-    assert "--bisect reads Core ML and ONNX files" in done.stderr
-    onnx = exports_of("onnx", "float32").folder
+    assert "--bisect reads coreml, onnx" in done.stderr
+    onnx = exports_of("onnx", "float32").model_folder
     done = lightsam("parity", onnx, "--suite", "quick", "--format", "onnx", "--bisect", "--against", "float32")
     assert done.status == 2
-    assert "give torch, or float32 for Core ML" in done.stderr
+    assert "cannot be compared with 'float32': give torch" in done.stderr

@@ -11,14 +11,14 @@ import torch
 
 from lightsam.errors import UsageError
 from lightsam.stages import Stage
+from lightsam_exporters.formats import FORMATS, describe_format
 from lightsam_exporters.loading import find_export
 from lightsam_exporters.manifest import read
-from lightsam_exporters.parity.gates import GATES
 from lightsam_exporters.parity.judge import judge as judge_trials
 from lightsam_exporters.parity.reference_image import ReferenceImage
 from lightsam_exporters.parity.suite import load_suite
 
-GATE = GATES["coreml", "float32"]
+GATE = describe_format("coreml").gates["float32"]
 
 
 def judge(reference_image, encoder, decoder, gate, other_failures=()):
@@ -143,7 +143,9 @@ def judge_losing(reference_image, pair, share, which):
         logits[logits > np.quantile(logits[logits > 0], 1 - share)] *= -1
         return outputs
 
-    return judge(alone, None, replace(pair[1], run=run), replace(GATES["coreml", "float16"], psnr_db=-99))
+    return judge(
+        alone, None, replace(pair[1], run=run), replace(describe_format("coreml").gates["float16"], psnr_db=-99)
+    )
 
 
 def test_a_point_of_mask_iou_fails_by_the_loosest_gate(reference_image, pair):
@@ -264,7 +266,7 @@ def test_parity_of_good_files_ends_well(exported, lightsam):
     done = lightsam("parity", exported, "--suite", "quick", "--every")
     assert done.status == 0, done.stderr
     assert done.stdout.count("pass") == 2 * 21
-    assert "judged by: lightsam evaluator, declared numerics" in done.stdout
+    assert "judged by lightsam evaluator, declared numerics: computed here as the file declares" in done.stdout
 
 
 def test_a_missing_file_fails(own_export, lightsam):
@@ -281,10 +283,10 @@ def test_weights_of_another_checkpoint_are_refused(own_export, lightsam, tiny_mo
 
 
 def test_the_manifest_holds_what_the_judge_found(exported):
-    for entry in read(exported)["exports"].values():
-        assert entry["parity"]["passed"] is True
-        assert len(entry["parity"]["measurements"]) == 21
-        assert entry["parity"]["judge"] == "lightsam evaluator, declared numerics"
+    for entry in read(exported / "manifest.json").exports.values():
+        assert entry.parity.passed is True
+        assert len(entry.parity.measurements) == 21
+        assert entry.parity.judge == "lightsam evaluator, declared numerics"
 
 
 def with_predictions(loaded, change):
@@ -340,7 +342,7 @@ def test_rounds_feed_the_chain_its_own_masks_and_the_decoder_the_references(refe
 
 @pytest.mark.parametrize("format_name", ["coreml", "onnx", "tflite"])
 def test_the_default_suite_passes(exports_of, lightsam, format_name):
-    folder = exports_of(format_name, "float32").folder
+    folder = exports_of(format_name, "float32").model_folder
     done = lightsam("parity", folder, "--format", format_name, "--precision", "float32")
     assert done.status == 0, done.stdout + done.stderr
     assert "suite default 1" in done.stdout
@@ -360,7 +362,9 @@ def test_other_gates_can_be_given(exported, lightsam):
 
 
 def test_every_gate_has_an_origin():
-    for key, gate in GATES.items():
+    gates = {(name, precision): gate for name in FORMATS for precision, gate in describe_format(name).gates.items()}
+    assert all(set(describe_format(name).gates) == set(describe_format(name).options.precisions()) for name in FORMATS)
+    for key, gate in gates.items():
         assert "measured" in gate.origin, key
     with pytest.raises(UsageError):
         GATE.with_overrides(["speed=1"])

@@ -14,11 +14,13 @@ import pytest
 from PIL import Image
 
 from lightsam.errors import ContractError, UsageError
+from lightsam_exporters.facts import ExportFacts
+from lightsam_exporters.formats import describe_format
 from lightsam_exporters.manifest import read
 from lightsam_exporters.parity.baseline import Margin, find_regressions, read_baseline
-from lightsam_exporters.parity.gates import GATES
 from lightsam_exporters.parity.judge import Measurement, ParityReport
-from lightsam_exporters.parity.report import Judged, write_report
+from lightsam_exporters.parity.report import Judged
+from lightsam_exporters.parity.writers import write_report
 
 QUICK = ("--suite", "quick", "--precision", "float32")
 
@@ -27,12 +29,12 @@ def test_json_and_junit_hold_every_measurement(exported, lightsam, tmp_path):
     paths = tmp_path / "deep" / "report.json", tmp_path / "junit.xml"
     done = lightsam("parity", exported, *QUICK, "--report", paths[0], "--report", paths[1])
     assert done.status == 0, done.stderr
-    content = json.loads(paths[0].read_text())
+    content = json.loads(paths[0].read_text(encoding="utf-8"))
     assert (content["schema"], content["passed"]) == (2, True)
     (entry,) = content["exports"]
     assert (entry["name"], entry["model"]) == ("coreml-float32", "tiny_sam")
-    files = read(exported)["exports"]["coreml-float32"]["files"]
-    assert entry["sha256"] == {stage: file["sha256"] for stage, file in files.items()}
+    files = read(exported / "manifest.json").exports["coreml-float32"].files
+    assert entry["sha256"] == {stage: file.sha256 for stage, file in files.items()}
     assert len(entry["parity"]["measurements"]) == 21
     (suite,) = ET.parse(paths[1]).getroot()
     assert (suite.get("name"), suite.get("tests"), suite.get("failures")) == ("tiny_sam.coreml-float32", "21", "0")
@@ -45,7 +47,7 @@ def test_a_failure_is_in_both(exported, lightsam, tmp_path):
     options = ("--gate", "psnr_db=500", "--report", paths[0], "--report", paths[1])
     done = lightsam("parity", exported, *QUICK, *options)
     assert done.status == 1
-    content = json.loads(paths[0].read_text())
+    content = json.loads(paths[0].read_text(encoding="utf-8"))
     assert content["passed"] is False
     (suite,) = ET.parse(paths[1]).getroot()
     failures = [failure.get("message") for failure in suite.findall("testcase/failure")]
@@ -58,10 +60,10 @@ def test_nan_is_no_number_in_json(tmp_path):
         "encoder", "coffee", "", "image_embeddings", False, math.nan, math.nan, math.nan, math.nan, math.nan,
         None, None, None, "encoder: 3 values are NaN & <infinite>",
     )  # fmt: skip
-    found = ParityReport("somebody", "quick 1", GATES["coreml", "float32"], (measurement,))
+    found = ParityReport("somebody", "quick 1", describe_format("coreml").gates["float32"], (measurement,))
     for name in ("report.json", "report.xml"):
         write_report(tmp_path / name, [Judged("coreml-float32", "tiny_sam", found)])
-    entry = json.loads((tmp_path / "report.json").read_text())["exports"][0]
+    entry = json.loads((tmp_path / "report.json").read_text(encoding="utf-8"))["exports"][0]
     assert entry["parity"]["measurements"][0]["psnr_db"] is None
     assert entry["parity"]["measurements"][0]["exact"] is False
     assert entry["passed"] is False
@@ -72,7 +74,7 @@ def test_nan_is_no_number_in_json(tmp_path):
 def test_a_report_of_another_kind_is_refused_before_any_work(lightsam, tmp_path):
     done = lightsam("parity", tmp_path / "nowhere", "--report", tmp_path / "report.pdf")
     assert done.status == 2
-    assert "end it in .html or .json or .xml" in done.stderr
+    assert "must end in .html or .json or .xml" in done.stderr
 
 
 def test_the_same_files_are_no_worse(exported, lightsam):
@@ -81,14 +83,14 @@ def test_the_same_files_are_no_worse(exported, lightsam):
 
 
 def test_what_got_worse_fails_and_is_told(exported, lightsam, tmp_path):
-    manifest = read(exported)
+    manifest = json.loads((exported / "manifest.json").read_text(encoding="utf-8"))
     for measurement in manifest["exports"]["coreml-float16"]["parity"]["measurements"]:
         if measurement["scope"] == "encoder":
             measurement["psnr_db"] += 10
         if measurement["scope"] == "chain" and measurement["prompt"] == "box" and measurement["masks"]:
             measurement["masks"]["shown"]["real_mask_iou"] += 0.01
     path, report = tmp_path / "old.json", tmp_path / "junit.xml"
-    path.write_text(json.dumps(manifest))
+    path.write_text(json.dumps(manifest), encoding="utf-8")
     done = lightsam(
         "parity", exported, "--suite", "quick", "--precision", "float16", "--baseline", path, "--report", report
     )
@@ -110,11 +112,11 @@ def test_a_baseline_of_another_suite_or_export_is_refused(exported, lightsam, tm
     done = lightsam("parity", exported, "--precision", "float32", *baseline)
     assert done.status == 2
     assert "was judged by the suite quick 1, not default 1: --suite quick" in done.stderr
-    found = ParityReport("somebody", "quick 1", GATES["coreml", "float32"])
+    found = ParityReport("somebody", "quick 1", describe_format("coreml").gates["float32"])
     with pytest.raises(UsageError, match="no export onnx-float32; it has: coreml"):
         find_regressions("onnx-float32", found, read_baseline(exported / "manifest.json"), Margin())
-    (tmp_path / "old.json").write_text('{"schema": 1}')
-    with pytest.raises(ContractError, match="not a manifest of schema"):
+    (tmp_path / "old.json").write_text('{"schema": 1}', encoding="utf-8")
+    with pytest.raises(ContractError, match="is of schema 1 and this lightsam reads 4"):
         read_baseline(tmp_path / "old.json")
     with pytest.raises(ContractError, match="cannot be read"):
         read_baseline(tmp_path / "gone.json")
@@ -122,24 +124,30 @@ def test_a_baseline_of_another_suite_or_export_is_refused(exported, lightsam, tm
 
 def test_an_exact_match_is_no_worse_for_being_finite_now(exported):
     baseline = read_baseline(exported / "manifest.json")
-    entry = baseline["coreml-float32"]["parity"]["measurements"][0]
-    baseline["coreml-float32"]["parity"]["measurements"] = [entry]
-    found = ParityReport("somebody", "quick 1", GATES["coreml", "float32"], (Measurement(**entry),))
+    old = baseline["coreml-float32"]
+    entry = old.parity.measurements[0]
+
+    def before(**changes) -> dict[str, ExportFacts]:
+        parity = replace(old.parity, measurements=(replace(entry, **changes),))
+        return {"coreml-float32": replace(old, parity=parity)}
+
+    found = replace(old.parity, measurements=(entry,))
+    baseline = before()
     assert find_regressions("coreml-float32", found, baseline, Margin()) == []
-    entry.update(psnr_db=None, exact=True)
+    baseline = before(psnr_db=None, exact=True)
     assert find_regressions("coreml-float32", found, baseline, Margin()) == []
     far = replace(found, measurements=(replace(found.measurements[0], psnr_db=55.0),))
     assert find_regressions("coreml-float32", far, baseline, Margin())
     nan = replace(found, measurements=(replace(found.measurements[0], psnr_db=math.nan),))
-    entry.update(psnr_db=120, exact=False)
+    baseline = before(psnr_db=120.0, exact=False)
     assert find_regressions("coreml-float32", nan, baseline, Margin())
 
 
 def test_what_is_no_longer_measured_is_told(exported):
     baseline = read_baseline(exported / "manifest.json")
-    found = ParityReport("somebody", "quick 1", GATES["coreml", "float32"])
+    found = ParityReport("somebody", "quick 1", describe_format("coreml").gates["float32"])
     lines = find_regressions("coreml-float32", found, baseline, Margin())
-    assert len(lines) == len(baseline["coreml-float32"]["parity"]["measurements"])
+    assert len(lines) == len(baseline["coreml-float32"].parity.measurements)
     assert all("was measured, and no longer is" in line for line in lines)
 
 
@@ -158,7 +166,9 @@ def page(exported, tmp_path_factory):
     ]  # fmt: skip
     with mock.patch.object(sys, "argv", arguments), pytest.raises(SystemExit):
         main()
-    return (folder / "report.html").read_text(), json.loads((folder / "report.json").read_text())["exports"][0]
+    return (folder / "report.html").read_text(encoding="utf-8"), json.loads(
+        (folder / "report.json").read_text(encoding="utf-8")
+    )["exports"][0]
 
 
 def test_the_page_is_self_contained(page):

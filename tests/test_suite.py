@@ -64,7 +64,7 @@ def own(tmp_path, coffee):
             "images": [{**image, "cases": [{"name": "point", "points": [[75, 50]]}], **changes}],
         }
         path = tmp_path / "own.json"
-        path.write_text(json.dumps(content))
+        path.write_text(json.dumps(content), encoding="utf-8")
         return path
 
     return write
@@ -84,7 +84,7 @@ def test_a_suite_of_ones_own(own, exported, lightsam):
 def test_a_folder_of_images_is_a_suite(tmp_path, coffee, exported, lightsam):
     coffee.resize((90, 60)).save(tmp_path / "a.png")
     coffee.rotate(90, expand=True).save(tmp_path / "b.jpg")
-    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "notes.txt").write_text("no image", encoding="utf-8")
     suite = load_suite(tmp_path)
     assert [(image.name, len(image.cases)) for image in suite.images] == [("a.png", 3), ("b.jpg", 3)]
     done = lightsam("parity", exported, "--precision", "float32", "--suite", tmp_path)
@@ -97,10 +97,14 @@ def test_a_folder_of_images_is_a_suite(tmp_path, coffee, exported, lightsam):
         (
             {"cases": [{"name": "p", "point": [[1, 2]]}]},
             UsageError,
-            "there is no key 'point'; the keys are: batch",
+            r"own\.json .* unknown field `point` - at `\$\.images\[0\]\.cases\[0\]`",
         ),
-        ({"cases": [{"points": [[1, 2]]}]}, UsageError, "lacks 'name'"),
-        ({"cases": [{"name": "p", "points": [1, 2]}]}, UsageError, r"own\.json is no suite of images and prompts"),
+        ({"cases": [{"points": [[1, 2]]}]}, UsageError, "missing required field `name`"),
+        (
+            {"cases": [{"name": "p", "points": [1, 2]}]},
+            UsageError,
+            r"own\.json is damaged or not a suite of images and prompts: Expected `array`",
+        ),
         ({"cases": []}, UsageError, "asks nothing"),
         ({"cases": [{"name": "p"}]}, PromptError, "an empty prompt has no answer"),
         ({"cases": [{"name": "p", "points": [[1, 2]], "labels": [5]}]}, PromptError, "label is 1"),
@@ -117,8 +121,8 @@ def test_what_is_no_suite_is_told(tmp_path):
         load_suite("everything")
     with pytest.raises(UsageError, match="there is no image in"):
         load_suite(tmp_path)
-    (tmp_path / "suite.json").write_text("{")
-    with pytest.raises(UsageError, match="is no suite"):
+    (tmp_path / "suite.json").write_text("{", encoding="utf-8")
+    with pytest.raises(UsageError, match="cannot be read as a suite of images and prompts"):
         load_suite(tmp_path / "suite.json")
 
 

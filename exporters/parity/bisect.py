@@ -1,12 +1,13 @@
 """Where a file leaves PyTorch: the first operation, by name, that is further off than it may be.
 
 The values inside a file carry the names of the traced graph that it was converted from, where a converter keeps them:
-Core ML and ONNX do. So both are run with the same inputs and compared one value after the other. A value that is off
-while what is computed from it is right was given another meaning by an optimisation, and is passed over.
+Core ML and ONNX do. So both are run with the same inputs and compared one value after the other. If a
+value is off and those computed from it match again, the converter has reused its name for another value: ignored.
 """
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from torch import fx
 from lightsam.errors import UsageError
 from lightsam.metrics import psnr_db
 from lightsam.stages import STAGE_NAMES
-from lightsam_exporters.formats import find_format
+from lightsam_exporters.formats import FORMATS, describe_format, find_format
 from lightsam_exporters.formats.base import Value
 from lightsam_exporters.formats.quiet import redirect_output_to_log
 from lightsam_exporters.loading import Export
@@ -74,66 +75,66 @@ class Bisection:
         return right[-1] if right else None
 
 
+TORCH, FLOAT32 = "torch", "float32"
+"""What a file can be compared with: PyTorch, or itself without rounding."""
+
+
 def supports_inspection(entry: Export) -> bool:
     """Whether the values inside the files of an export can be had."""
-    return hasattr(find_format(entry.format_name), "observe")
+    return describe_format(entry.format_name).inspector is not None
 
 
 def bisect(
-    entry: Export, reference: Reference, reference_image: ReferenceImage, threshold_db: float, against: str = "torch"
+    entry: Export, reference: Reference, reference_image: ReferenceImage, threshold_db: float, against: str = TORCH
 ) -> list[Bisection]:
     """Compare the insides of every stage of an export, on the first case of an image.
 
     Args:
         threshold_db: PSNR below which a value is off.
-        against: "torch", or "float32" for Core ML: the same file without the rounding to its declared dtypes.
+        against: "torch", or "float32": the same file without the rounding to its declared dtypes.
 
     Raises:
-        UsageError: for a format that cannot be looked into.
+        UsageError: for a format that cannot be looked into, or cannot be run without rounding.
     """
-    backend: Any = find_format(entry.format_name)
-    if not supports_inspection(entry):
-        raise UsageError(f"{entry.name} cannot be looked into: --bisect reads Core ML and ONNX files")
-    if against not in ("torch", "float32") or (against == "float32" and entry.format_name != "coreml"):
-        raise UsageError(f"{entry.name} cannot be compared with {against!r}: give torch, or float32 for Core ML")
+    inspector = find_format(entry.format_name).inspector
+    if inspector is None:
+        able = [name for name in FORMATS if describe_format(name).inspector is not None]
+        raise UsageError(f"{entry.name} cannot be looked into: --bisect reads {', '.join(able)}")
+    if against not in (TORCH, FLOAT32) or (against == FLOAT32 and not inspector.unrounded):
+        allowed = f"{TORCH} or {FLOAT32}" if inspector.unrounded else TORCH
+        raise UsageError(f"{entry.name} cannot be compared with {against!r}: give {allowed}")
+    stages, slots = reference.stages(entry.options), entry.options.point_slots
     found = []
     for name in STAGE_NAMES:
         path = entry.path(name)
         if path is None:
             continue
-        stage, inputs = reference_image.reference[name], _inputs(reference_image, name, backend.DYNAMIC_PROMPTS)
-        if against == "torch":
+        inputs = next(reference_image.stage_inputs(name, slots))
+        expected: dict[str, np.ndarray] = {}
+        modules: dict[str, str] = {}
+        if against == TORCH:
             with redirect_output_to_log(entry.format_name):
-                program = backend.trace(stage)
+                program = inspector.trace(stages[name])
             expected, modules = _torch_values(program, inputs)
         else:
-            expected, modules = {}, {}
-            backend.observe(path, inputs, lambda value: expected.__setitem__(value.name, value.array), "float32")  # noqa: B023
+            inspector.observe(path, inputs, partial(_keep, expected), unrounded=True)
         steps: list[Step] = []
-
-        def compare(
-            value: Value,
-            expected: Mapping[str, np.ndarray] = expected,
-            modules: Mapping[str, str] = modules,
-            steps: list[Step] = steps,
-        ) -> None:
-            reference = expected.get(value.name)
-            if reference is None or reference.shape != value.array.shape or not reference.size:
-                return
-            module = modules.get(value.name, "")
-            largest = float(np.abs(value.array).max())
-            steps.append(Step(value.name, value.op_type, module, psnr_db(reference, value.array), largest))
-
-        backend.observe(path, inputs, compare)
+        inspector.observe(path, inputs, partial(_compare, expected, modules, steps))
         found.append(Bisection(entry.name, name, against, threshold_db, tuple(steps)))
     return found
 
 
-def _inputs(reference_image: ReferenceImage, stage: str, dynamic: bool) -> dict[str, np.ndarray]:
-    if stage == STAGE_NAMES[0]:
-        return {"image": reference_image.pixels}
-    slots = None if dynamic else reference_image.reference.decoder.inputs[1].shape[1]
-    return reference_image.inputs(reference_image.embeddings, reference_image.cases[0].prompts[:1], slots)
+def _keep(values: dict[str, np.ndarray], value: Value) -> None:
+    values[value.name] = value.array
+
+
+def _compare(expected: Mapping[str, np.ndarray], modules: Mapping[str, str], steps: list[Step], value: Value) -> None:
+    reference = expected.get(value.name)
+    if reference is None or reference.shape != value.array.shape or not reference.size:
+        return
+    largest = float(np.abs(value.array).max())
+    decibels = psnr_db(reference, value.array)
+    steps.append(Step(value.name, value.op_type, modules.get(value.name, ""), decibels, largest))
 
 
 def _torch_values(

@@ -5,16 +5,17 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
 
 from lightsam.errors import UsageError
 from lightsam.models import find_model
 from lightsam.stages import Arrays, Stage, Stages, split
-from lightsam_exporters.formats.base import LoadedStage, RunOptions
-from lightsam_exporters.loading import Export, exports_at, load_pair
+from lightsam_exporters.formats import describe_format
+from lightsam_exporters.formats.gate import Gate
+from lightsam_exporters.formats.running import LoadedStage, RunOptions
+from lightsam_exporters.loading import Export, find_exports, load_pair
 
-from .gates import GATES, Gate
-from .judge import OnPrediction, ParityReport, judge
+from .judge import OnPrediction, judge
+from .measurement import ParityReport
 from .reference_image import ReferenceImage
 from .suite import Suite
 
@@ -43,7 +44,7 @@ def pairs_of(
         ContractError: if there is no manifest.
         UsageError: if there is nothing to compare.
     """
-    ours, theirs = (exports_at(path, format_name, precision) for path in (reference, candidate))
+    ours, theirs = (find_exports(path, format_name, precision) for path in (reference, candidate))
     if len(ours) == len(theirs) == 1:
         return [(ours[0], theirs[0])]
     pairs = [(mine, other) for mine in ours for other in theirs if mine.name == other.name]
@@ -75,11 +76,11 @@ def compare(
     if facts[0] != facts[1]:
         (model, size), (other, other_size) = facts
         raise UsageError(f"{model} at {size} and {other} at {other_size} are two models: nothing to compare")
-    with torch.device("meta"):  # for the specs alone
-        specs = split(find_model(facts[0][0]).build(facts[0][1]))
-    stages = Stages(
-        *(_FileStage(s.name, s.module, s.inputs, s.outputs, loaded) for s, loaded in zip(specs, ours, strict=True))
+    specs = split(find_model(facts[0][0]).skeleton(facts[0][1]))
+    encoder, decoder = (
+        _FileStage(s.name, s.module, s.inputs, s.outputs, loaded) for s, loaded in zip(specs, ours, strict=True)
     )
+    stages = Stages(encoder, decoder, specs.preprocess)
     slots = ours[1].provenance.point_slots
     reference_images = [ReferenceImage(stages, image, slots) for image in suite.images]
     gate = _looser(reference, candidate).with_overrides(gates)
@@ -88,4 +89,7 @@ def compare(
 
 def _looser(*exports: Export) -> Gate:
     """The gate of the coarser of two exports: the reference has its own errors."""
-    return min((GATES[export.format_name, export.precision] for export in exports), key=lambda gate: gate.psnr_db)
+    return min(
+        (describe_format(export.format_name).gates[export.precision] for export in exports),
+        key=lambda gate: gate.psnr_db,
+    )

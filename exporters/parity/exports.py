@@ -2,18 +2,22 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
-from lightsam.errors import CheckpointError, UsageError
-from lightsam.models import find_model
+from lightsam.errors import CheckpointError, ContractError, FormatUnavailableError, UsageError
+from lightsam.models import ModelCard, find_model
 from lightsam.stages import STAGE_NAMES
+from lightsam.weights.cache import is_cached
 from lightsam.weights.sources import is_path
-from lightsam_exporters import manifest
-from lightsam_exporters.formats.base import ExportOptions, LoadedStage, OnStep, RunOptions, check_pair
+from lightsam_exporters.formats import describe_format
+from lightsam_exporters.formats.base import Format, OnStep
+from lightsam_exporters.formats.options import Options
+from lightsam_exporters.formats.running import LoadedStage, RunOptions, check_pair
 from lightsam_exporters.loading import Export
 
 from .bisect import Bisection, bisect
-from .gates import GATES
-from .judge import OnPrediction, ParityReport, judge
+from .judge import OnPrediction, judge
+from .measurement import ParityReport
 from .reference import Reference, References
 from .suite import Suite
 
@@ -30,8 +34,8 @@ class JudgeConfig:
 def judge_pair(
     reference: Reference,
     loaded: Mapping[str, LoadedStage | None],
-    format_name: str,
-    options: ExportOptions,
+    backend: Format[Any],
+    options: Options,
     config: JudgeConfig,
     other_failures: Sequence[str] = (),
     on_prediction: OnPrediction = lambda *_: None,
@@ -40,7 +44,7 @@ def judge_pair(
     encoder, decoder = (loaded.get(name) for name in STAGE_NAMES)
     if encoder is not None and decoder is not None:
         check_pair(encoder, decoder)
-    gate = GATES[format_name, options.precision].with_overrides(config.gates)
+    gate = backend.gates[options.precision].with_overrides(config.gates)
     reference_images = reference.reference_images(config.suite, options)
     return judge(reference_images, config.suite.title, encoder, decoder, gate, other_failures, on_prediction)
 
@@ -70,8 +74,8 @@ def judge_exports(
     references = references or References()
     for entry in found:
         on_step(f"comparing {entry.name} with PyTorch")
-        reference, options = made_from(entry, references, weights)
-        report = _judge_one(entry, reference, options, config, how, on_prediction)
+        reference = reference_for(entry, references, weights)
+        report = _judge_one(entry, reference, config, how, on_prediction)
         reports.append((entry, report))
     return reports
 
@@ -93,33 +97,42 @@ def locate(
     Raises:
         UsageError: for a format that cannot be looked into.
     """
-    reference, options = made_from(entry, references, weights)
-    gate = GATES[entry.format_name, options.precision].with_overrides(config.gates)
-    reference_image = reference.reference_images(config.suite, options)[0]
+    reference = reference_for(entry, references, weights)
+    gate = describe_format(entry.format_name).gates[entry.precision].with_overrides(config.gates)
+    reference_image = reference.reference_images(config.suite, entry.options)[0]
     return bisect(entry, reference, reference_image, gate.psnr_db if threshold_db is None else threshold_db, against)
 
 
-def made_from(entry: Export, references: References, weights: str | None) -> tuple[Reference, ExportOptions]:
-    """The model that an export was made from, and its options.
+def reference_for(entry: Export, references: References, weights: str | None) -> Reference:
+    """The model that an export was made from.
 
     Raises:
-        CheckpointError: if these weights are others.
+        CheckpointError: if these weights are others, or cannot be had.
+        LicenseError: if they would have to be fetched, and nobody has accepted that they are not for commercial use.
     """
-    facts = manifest.read(entry.folder)["model"]
-    # Whoever has the files accepted the license of their weights.
-    reference = references.load(facts["model"], weights or _source_of(entry), facts["image_size"], True)
-    made_from = entry.weights.sha256
-    if reference.weights.sha256 != made_from:
+    about = entry.provenance
+    source = weights or _source_of(entry)
+    accepted = references.accept_license or _is_here(find_model(about.model), source)
+    reference = references.load(about.model, source, about.image_size, accepted)
+    if reference.weights.sha256 != about.weights_sha256:
         raise CheckpointError(
-            f"{entry.name} was made from weights {made_from[:12]}..., and these ({reference.weights.name}) are "
-            f"{reference.weights.sha256[:12]}...: give --weights the right checkpoint"
+            f"{entry.name} was made from weights {about.weights_sha256[:12]}..., and these ({reference.weights.name}) "
+            f"are {reference.weights.sha256[:12]}...: give --weights the right checkpoint"
         )
-    return reference, ExportOptions(**entry.entry["options"])
+    return reference
+
+
+def _is_here(card: ModelCard, source: str) -> bool:
+    """Whether weights need not be fetched, so that nobody has to accept their license now."""
+    if is_path(card, source):
+        return True
+    one = card.find_weights(source)
+    return one is not None and is_cached(card, one)
 
 
 def _source_of(entry: Export) -> str:
     name = entry.weights.name
-    if not is_path(find_model(manifest.read(entry.folder)["model"]["model"]), name):
+    if not is_path(find_model(entry.provenance.model), name):
         return name
     raise UsageError(f"{entry.name} was made from the checkpoint {name}: say where it is with --weights PATH")
 
@@ -127,13 +140,17 @@ def _source_of(entry: Export) -> str:
 def _judge_one(
     entry: Export,
     reference: Reference,
-    options: ExportOptions,
     config: JudgeConfig,
     how: RunOptions,
     on_prediction: OnPrediction,
 ) -> ParityReport:
-    changed = entry.changed_files()
-    if entry.missing_files():
-        return replace(judge_pair(reference, {}, entry.format_name, options, config, changed), judge="nobody")
-    loaded = {name: entry.load(name, how) for name in STAGE_NAMES}
-    return judge_pair(reference, loaded, entry.format_name, options, config, changed, on_prediction)
+    backend = describe_format(entry.format_name)
+    failures = entry.changed_files()
+    loaded: dict[str, LoadedStage | None] = {}
+    try:
+        if not entry.missing_files():
+            loaded = {name: entry.load(name, how) for name in STAGE_NAMES}
+    except (ContractError, FormatUnavailableError) as error:  # it does not keep the others from being judged
+        failures.append(str(error))
+    report = judge_pair(reference, loaded, backend, entry.options, config, failures, on_prediction)
+    return report if loaded else replace(report, judge="nobody")

@@ -8,102 +8,23 @@ decided; see `masks`.
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 import numpy as np
 
 from lightsam.metrics import cosine, max_abs_error, mean_abs_error, psnr_db, same_best, same_order, sqnr_db
 from lightsam.predictor import masks_for_prompt
 from lightsam.stages import IOU_PREDICTIONS, Arrays
-from lightsam_exporters.formats.base import LoadedStage
+from lightsam_exporters.formats.gate import Gate
+from lightsam_exporters.formats.running import LoadedStage
 
-from .gates import Gate
-from .masks import MaskErrors, MaskGroups, compare_masks
+from .masks import MaskErrors, compare_masks
+from .measurement import Measurement, ParityReport
 from .reference_image import ReferenceImage
 from .suite import Case
 
 CHAIN = "chain"
 """Scope of a measurement of both stages together; the others are the stages' names."""
-
-
-@dataclass(frozen=True)
-class Measurement:
-    """One output of one stage, or of the chain, for one case: all its prompts and rounds together."""
-
-    scope: str
-    """"encoder", "decoder" or "chain"."""
-    image: str
-    prompt: str
-    """Name of the case; empty for the encoder, which sees none."""
-    output: str
-    exact: bool
-    """Whether both are equal in every bit."""
-    psnr_db: float | None
-    """None when they are."""
-    sqnr_db: float | None
-    """Likewise."""
-    cosine: float
-    max_abs_error: float
-    mean_abs_error: float
-    masks: MaskGroups | None
-    """None for an output that is no mask."""
-    same_choice: bool | None
-    """Whether a user is shown the same masks; None for other outputs, and where no prompt leaves a choice."""
-    same_order: bool | None
-    """Whether the predicted IoUs rank all masks as the reference does; None for other outputs. No gate holds it: of
-    masks that nobody is shown the order is nobody's concern."""
-    failure: str
-    """What is wrong, in words; empty when it passed."""
-
-
-@dataclass(frozen=True)
-class ParityReport:
-    """What the judge found about one export."""
-
-    judge: str
-    """Who ran the candidate."""
-    suite: str
-    """Name and version of the questions."""
-    gate: Gate
-    measurements: tuple[Measurement, ...] = ()
-    other_failures: tuple[str, ...] = ()
-    """What failed before it could be measured: a changed file, a missing output."""
-
-    @property
-    def failures(self) -> list[str]:
-        """Everything that failed, a line each."""
-        return [*self.other_failures, *(m.failure for m in self.measurements if m.failure)]
-
-    @property
-    def passed(self) -> bool:
-        """Whether something was measured and nothing failed."""
-        return bool(self.measurements) and not self.failures
-
-    def as_dict(self) -> dict[str, Any]:
-        """For the manifest; JSON has no infinity and no NaN: both are null, and `exact` tells them apart."""
-        return {"passed": self.passed, **_finite(asdict(self)), "failures": self.failures}
-
-    def worst(self) -> list[Measurement]:
-        """For every scope and output, the case with the lowest PSNR; failures first."""
-        groups: dict[tuple[str, str], list[Measurement]] = {}
-        for measurement in self.measurements:
-            groups.setdefault((measurement.scope, measurement.output), []).append(measurement)
-        return [min(group, key=lambda m: (not m.failure, _sortable(m.psnr_db))) for group in groups.values()]
-
-
-def _finite(value: Any) -> Any:
-    if isinstance(value, float):
-        return value if math.isfinite(value) else None
-    if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
-
-
-def _sortable(value: float | None) -> float:
-    if value is None:
-        return math.inf
-    return -math.inf if math.isnan(value) else value
 
 
 OnPrediction = Callable[[ReferenceImage, Case, Arrays, Arrays], None]
@@ -153,8 +74,10 @@ def judge(
                 comparison.add(CHAIN, case, _stacked(expected), _stacked(found))
             if found:  # embeddings of another shape have no answers to what is asked of the chain alone
                 on_prediction(reference_image, case, expected[-1], found[-1])
-    judges = dict.fromkeys(candidate.judge for candidate in (encoder, decoder) if candidate is not None)
-    return ParityReport("; ".join(judges), suite, gate, tuple(measurements), tuple(failures))
+    candidates = [candidate for candidate in (encoder, decoder) if candidate is not None]
+    judges = "; ".join(dict.fromkeys(candidate.judge for candidate in candidates))
+    simulated = any(candidate.simulated for candidate in candidates)
+    return ParityReport(judges, suite, gate, tuple(measurements), tuple(failures), simulated)
 
 
 def _stacked(rounds: Sequence[Arrays]) -> Arrays:

@@ -13,9 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from lightsam.geometry import Frame
 from lightsam.metrics import boundary_iou, mask_iou, stability_score
 from lightsam.stages import LOW_RES_MASKS, MASKS
-from lightsam.transforms import MASK_THRESHOLD, Frame, upscale_masks
+from lightsam.transforms import MASK_THRESHOLD, upscale_masks
 
 DECIDED = 0.95
 """Stability score from which the reference is decided about a mask: ``stability_score_thresh`` of segment-anything's

@@ -2,25 +2,22 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
 
 from markupsafe import Markup, escape
 
-from lightsam import __version__
+from lightsam.version import __version__
 from lightsam_exporters.html import render
 
 from .bisect import Bisection
 from .masks import DECIDED
-
-if TYPE_CHECKING:
-    from .report import Judged
+from .report import Judged
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 900, 260, 45, 30
 _TOP_DB = 160.0
 """Of the plot; an exact match is drawn there."""
 
 
-def as_html(judged: "Sequence[Judged]") -> str:
+def as_html(judged: Sequence[Judged]) -> str:
     """The table of gates, every measurement, errors by operation, answers as images, versions and hashes."""
     return render(
         __package__,

@@ -1,47 +1,57 @@
 """What files are compared with: models and their answers, each loaded and computed once a run."""
 
-from lightsam.modeling.sam import Sam
-from lightsam.stages import Stages, split
-from lightsam.weights.checkpoints import Weights, load_model
+from collections.abc import Iterator
+
+from lightsam.stages import POINT_SLOTS, Arrays, Stages, split
+from lightsam.weights.checkpoints import LoadedModel, load_model
 from lightsam.weights.downloads import ProgressBar
-from lightsam_exporters.formats.base import ExportOptions
+from lightsam_exporters.formats.options import Options
 
 from .reference_image import ReferenceImage
 from .suite import Suite
 
 
 class Reference:
-    """One model with its weights, and its answers to the trial."""
+    """One model with its weights, and its outputs about the suites."""
 
-    def __init__(self, model: Sam) -> None:
-        assert model.weights is not None  # load_model sets it
-        self.weights: Weights = model.weights
-        self.model = model
-        self._trials: dict[str, list[ReferenceImage]] = {}
+    def __init__(self, loaded: LoadedModel) -> None:
+        self.model = loaded.sam
+        self.weights = loaded.weights
+        self._answered: dict[tuple[str, bool], list[ReferenceImage]] = {}
 
-    def stages(self, options: ExportOptions) -> Stages:
+    def stages(self, options: Options) -> Stages:
         """The two stages, as the contract has them for these options."""
-        return split(self.model, point_slots=options.point_slots, with_masks=options.with_masks)
+        return split(self.model, point_slots=options.point_slots or POINT_SLOTS, with_masks=options.with_masks)
 
-    def reference_images(self, suite: Suite, options: ExportOptions) -> list[ReferenceImage]:
-        """The suite's questions, answered by a decoder of these options."""
-        key = f"{suite.title}, masks" if options.with_masks else suite.title
-        if key not in self._trials:
+    def reference_images(self, suite: Suite, options: Options) -> list[ReferenceImage]:
+        """The suite's images and prompts, with this model's outputs; the number of slots does not change them."""
+        key = (suite.digest, options.with_masks)
+        if key not in self._answered:
             stages = self.stages(options)
-            computed = self._trials.get(suite.title)
-            self._trials[key] = (
-                [reference_image.against(stages) for reference_image in computed]
-                if computed
-                else [ReferenceImage(stages, image) for image in suite.images]
+            other = self._answered.get((suite.digest, not options.with_masks))
+            self._answered[key] = (
+                [one.against(stages) for one in other] if other else [ReferenceImage(stages, i) for i in suite.images]
             )
-        return self._trials[key]
+        return self._answered[key]
+
+    def stage_inputs(self, stage: str, suite: Suite, options: Options) -> Iterator[Arrays]:
+        """What a stage of these options is given about the images of a suite, one call after the other."""
+        for image in self.reference_images(suite, options):
+            yield from image.stage_inputs(stage, options.point_slots)
 
 
 class References:
     """Every model of one run."""
 
-    def __init__(self, progress: ProgressBar | None = None) -> None:
+    def __init__(self, progress: ProgressBar | None = None, *, accept_license: bool = False) -> None:
+        """Begin with none.
+
+        Args:
+            progress: told of a download.
+            accept_license: whether weights that are not for commercial use may be fetched to judge by.
+        """
         self._progress = progress
+        self.accept_license = accept_license
         self._loaded: dict[tuple[str, str, int], Reference] = {}
 
     def title(self, model: str, weights: str, image_size: int) -> str:

@@ -30,7 +30,7 @@ class ReferenceImage:
         self.name = image.name
         self.image = image.image
         self.cases = image.cases
-        self.pixels, self.frame = to_model_input(image.image, reference.encoder.inputs[0].shape[-1])
+        self.pixels, self.frame = to_model_input(image.image, reference.preprocess)
         self._expected: dict[str, list[Arrays]] = {}
 
     @cached_property
@@ -39,7 +39,8 @@ class ReferenceImage:
         return self.reference.encoder.run({"image": self.pixels})["image_embeddings"]
 
     def against(self, reference: Stages) -> "ReferenceImage":
-        """The same trial with another form of the reference's decoder; its embeddings are not computed again."""
+        """The same image with another form of the reference's decoder; its embeddings are not computed again."""
+        assert self.embeddings.size  # computed by now, and copied
         other = copy(self)
         other.reference = reference
         other._expected = {}
@@ -108,7 +109,8 @@ class ReferenceImage:
 
     def inputs(self, embeddings: np.ndarray, prompts: Sequence[Prompt], point_slots: int | None) -> Arrays:
         """What a decoder is given for one call."""
-        inputs = {"image_embeddings": embeddings, **encode_prompts(prompts, self.frame, point_slots)}
+        encoded = encode_prompts(prompts, self.frame, point_slots, takes_masks=self.reference.takes_masks)
+        inputs = {"image_embeddings": embeddings, **encoded}
         if any(spec.name == ORIG_IM_SIZE for spec in self.reference.decoder.inputs):
             inputs[ORIG_IM_SIZE] = np.array([self.frame.height, self.frame.width], np.float32)
         return inputs

@@ -1,6 +1,7 @@
 """What the judge asks: named, versioned suites of photographs and prompts, lightsam's own and a user's.
 
-A suite is a JSON file, and images beside it:
+A suite is a JSON file, and images beside it; `SuiteFile` says what it holds, and docs/schemas/suite.json has its JSON
+Schema:
 
     {"name": "default", "version": "1", "images": [
       {"name": "landscape", "file": "coffee.jpg", "crop": [x0, y0, x1, y1], "resize": [width, height], "cases": [
@@ -8,26 +9,22 @@ A suite is a JSON file, and images beside it:
         {"name": "batch", "batch": [{"points": [[x, y]]}, {"box": [x0, y0, x1, y1]}]},
         {"name": "grid", "grid": 16}]}]}
 
-Crop and resize are done in this order and may be left out; coordinates are pixels of what they give. ``rounds`` above 1
-answers again with the earlier answer's mask as a prompt; ``batch`` is one call with several prompts where a format
-allows; ``grid`` n is n calls with n prompts each, a foreground point in every cell.
-
 The photographs of lightsam's own suites: "Coffee" by Rachel Michetti (Pikolo Espresso Bar) and "Chelsea" by Stefan van
 der Walt, both CC0; "Astronaut" (NASA) and "Rocket" (SpaceX), both in the public domain; all from scikit-image.
 """
 
 import hashlib
-import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from importlib.resources import as_file, files
 from pathlib import Path
-from typing import Any
+from typing import Annotated
 
 import numpy as np
+from msgspec import Meta, Struct
 from PIL import Image
 
-from lightsam.errors import LightSamError, UsageError
+from lightsam.documents import convert, read_json
+from lightsam.errors import UsageError
 from lightsam.prompts import Prompt
 from lightsam.transforms import open_image
 
@@ -37,8 +34,63 @@ DEFAULT = "default"
 """What ``lightsam parity`` asks unless told otherwise."""
 NAMES = (QUICK, DEFAULT)
 """Suites that lightsam brings."""
-_CASE_KEYS = {"name", "points", "labels", "box", "rounds", "batch", "grid"}
-_IMAGE_KEYS = {"name", "file", "crop", "resize", "cases"}
+_WHAT = "a suite of images and prompts"
+
+_Side = Annotated[int, Meta(ge=1, le=2**15)]
+_Coordinate = Annotated[int, Meta(ge=-(2**15), le=2**15)]
+_Few = Annotated[int, Meta(ge=1, le=64)]
+
+
+class PromptEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """One prompt: points, a box, or both."""
+
+    points: tuple[tuple[float, float], ...] = ()
+    """x, y in pixels of the image after crop and resize."""
+    labels: tuple[int, ...] = ()
+    """Of each point: 1 foreground, 0 background; all foreground if there are none."""
+    box: tuple[float, float, float, float] | None = None
+    """x0, y0, x1, y1 in the same pixels."""
+
+    @property
+    def prompt(self) -> Prompt:
+        """As the predictor takes it."""
+        return Prompt(self.points, self.labels, self.box)
+
+
+class CaseEntry(PromptEntry, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One thing that a user does: a prompt, a batch of prompts, or a grid of points."""
+
+    name: str
+    rounds: _Few = 1
+    """Predictions; each but the first is given the mask of the one before."""
+    batch: tuple[PromptEntry, ...] | None = None
+    """Several prompts in one call where a format allows; then there is no prompt beside it."""
+    grid: _Few | None = None
+    """n calls with n prompts each, a foreground point in every cell; then there is nothing else beside it."""
+
+
+class ImageEntry(Struct, frozen=True, forbid_unknown_fields=True):
+    """A photograph and what is asked about it."""
+
+    name: str
+    file: str
+    """Path of the image, from the suite's folder."""
+    cases: tuple[CaseEntry, ...]
+    crop: tuple[_Coordinate, _Coordinate, _Coordinate, _Coordinate] | None = None
+    """x0, y0, x1, y1 in pixels of the file; the first thing that is done."""
+    resize: tuple[_Side, _Side] | None = None
+    """Width and height in pixels; done after the crop."""
+
+
+class SuiteFile(Struct, frozen=True, forbid_unknown_fields=True):
+    """What a suite's JSON file holds."""
+
+    name: str
+    version: str
+    """Another one whenever what is asked changes."""
+    images: tuple[ImageEntry, ...]
+    about: str = ""
+    """What it is for, for people."""
 
 
 @dataclass(frozen=True)
@@ -47,7 +99,7 @@ class Case:
 
     name: str
     prompts: tuple[Prompt, ...]
-    """Selection in one call where the format allows."""
+    """Asked in one call where the format allows."""
     rounds: int = 1
     """Answers; each but the first is given the mask of the one before."""
     chain_only: bool = False
@@ -109,59 +161,38 @@ def load_suite(source: str | Path) -> Suite:
 
 
 def _read(path: Path) -> Suite:
-    try:
-        content = json.loads(path.read_text())
-        images = tuple(_image(entry, path.parent) for entry in content["images"])
-        suite = Suite(str(content["name"]), str(content["version"]), images)
-    except LightSamError:
-        raise
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        what = f"it lacks {error}" if isinstance(error, KeyError) else error
-        raise UsageError(f"{path} is no suite of images and prompts: {what}") from error
-    if not any(image.cases for image in images):
+    content = convert(read_json(path, _WHAT, UsageError), SuiteFile, path, _WHAT, UsageError)
+    suite = Suite(content.name, content.version, tuple(_image(entry, path) for entry in content.images))
+    if not any(image.cases for image in suite.images):
         raise UsageError(f"{path} asks nothing: give every image at least one case")
     return suite
 
 
-def _image(entry: Mapping[str, Any], folder: Path) -> SuiteImage:
-    _known(entry, _IMAGE_KEYS)
-    image = open_image(folder / entry["file"])
-    if "crop" in entry:
-        image = image.crop(tuple(entry["crop"]))
-    if "resize" in entry:
-        image = image.resize(tuple(entry["resize"]), Image.Resampling.BICUBIC)
-    cases = tuple(case for given in entry["cases"] for case in _cases(given, image))
-    return SuiteImage(entry["name"], image, cases)
+def _image(entry: ImageEntry, path: Path) -> SuiteImage:
+    image = open_image(path.parent / entry.file)
+    if entry.crop is not None:
+        x0, y0, x1, y1 = entry.crop
+        if not (x0 < x1 and y0 < y1):
+            raise UsageError(f"{path} crops {entry.name} to {entry.crop}, which has no area: give x0, y0, x1, y1")
+        image = image.crop(entry.crop)
+    if entry.resize is not None:
+        image = image.resize(entry.resize, Image.Resampling.BICUBIC)
+    return SuiteImage(entry.name, image, tuple(case for given in entry.cases for case in _cases(given, image)))
 
 
-def _cases(entry: Mapping[str, Any], image: Image.Image) -> list[Case]:
-    _known(entry, _CASE_KEYS)
-    name, rounds = str(entry["name"]), int(entry.get("rounds", 1))
-    if "grid" in entry:
-        side = int(entry["grid"])
-        xs, ys = ((np.arange(side) + 0.5) / side * length for length in image.size)
+def _cases(entry: CaseEntry, image: Image.Image) -> list[Case]:
+    if entry.grid is not None:
+        xs, ys = ((np.arange(entry.grid) + 0.5) / entry.grid * length for length in image.size)
         return [
-            Case(f"{name}, row {row + 1}", tuple(Prompt(points=[(float(x), float(y))]) for x in xs), chain_only=True)
+            Case(
+                f"{entry.name}, row {row + 1}",
+                tuple(Prompt(points=[(float(x), float(y))]) for x in xs),
+                chain_only=True,
+            )
             for row, y in enumerate(ys)
         ]
-    if "batch" in entry:
-        return [Case(name, tuple(_prompt(one) for one in entry["batch"]), rounds)]
-    return [Case(name, (_prompt(entry),), rounds)]
-
-
-def _prompt(entry: Mapping[str, Any]) -> Prompt:
-    box = entry.get("box")
-    return Prompt(
-        points=[(x, y) for x, y in entry.get("points", ())],
-        labels=entry.get("labels", ()),
-        box=None if box is None else tuple(box),
-    )
-
-
-def _known(entry: Mapping[str, Any], keys: set[str]) -> None:
-    unknown = sorted(set(entry) - keys)
-    if unknown:
-        raise ValueError(f"there is no key {unknown[0]!r}; the keys are: {', '.join(sorted(keys))}")
+    prompts = [entry] if entry.batch is None else entry.batch
+    return [Case(entry.name, tuple(one.prompt for one in prompts), entry.rounds)]
 
 
 def _of_folder(folder: Path) -> Suite:

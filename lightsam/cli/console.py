@@ -42,8 +42,12 @@ err = Console(file=_own_stderr(), width=None if sys.stderr.isatty() else _PIPED_
 
 
 @contextmanager
-def progress(steps: int) -> Iterator[Callable[[str], None]]:
-    """Show a bar on stderr, or a line a step where that is no terminal; yields what begins the next step."""
+def progress(steps: int | None) -> Iterator[Callable[[str], None]]:
+    """Show a bar on stderr, or a line a step where that is no terminal; yields what begins the next step.
+
+    Args:
+        steps: how many there will be; None where nobody knows beforehand.
+    """
     columns = (
         SpinnerColumn(),
         TextColumn("{task.description}", markup=False),

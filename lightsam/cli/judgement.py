@@ -8,8 +8,8 @@ from lightsam.cli.console import FAIL, PASS, out
 
 if TYPE_CHECKING:
     from lightsam_exporters.parity.bisect import Bisection
-    from lightsam_exporters.parity.judge import ParityReport
     from lightsam_exporters.parity.masks import MaskGroups
+    from lightsam_exporters.parity.measurement import ParityReport
 
 
 def print_report(title: str, report: "ParityReport", *, every: bool = False) -> None:
@@ -30,8 +30,9 @@ def print_report(title: str, report: "ParityReport", *, every: bool = False) -> 
         "choice",
         "verdict",
         title=f"{title}: suite {report.suite}",
-        caption=f"judged by: {report.judge}. Gates: {gate.psnr_db:g} dB a stage, mask IoU {gate.mask_iou:g} and "
-        f"boundary IoU {gate.boundary_iou:g} (pixels within rounding do not count), the same choice but for ties "
+        caption=f"judged by {report.judge}: {_meaning(report)} Gates: {gate.psnr_db:g} dB a stage, mask IoU "
+        f"{gate.mask_iou:g} and boundary IoU {gate.boundary_iou:g} (pixels within rounding do not count), the same "
+        "choice but for ties "
         f"within {gate.iou_tolerance:g}. Mask IoU to flipped: the masks that a user is shown; others: further ones, "
         "where the reference is decided; undecided: the rest, under no gate",
     )
@@ -51,6 +52,13 @@ def print_report(title: str, report: "ParityReport", *, every: bool = False) -> 
     out.print(table)
     for failure in report.failures:
         out.print(FAIL, failure, soft_wrap=True)
+
+
+def _meaning(report: "ParityReport") -> str:
+    """What it is worth that this judge found it."""
+    if report.simulated:
+        return "computed here as the file declares, each operation rounded to its dtype; a device may round otherwise."
+    return "run here by the format's own runtime; another device's kernels may round otherwise."
 
 
 def _mask_cells(masks: "MaskGroups | None") -> list[str]:
