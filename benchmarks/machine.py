@@ -5,10 +5,12 @@ import os
 import platform
 import subprocess
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
 import psutil
+
+from lightsam_exporters.formats import FORMATS, describe_format
 
 from .latency.record import GitState, Machine
 
@@ -37,7 +39,7 @@ def chip() -> str:
     if platform.system() == "Darwin":
         return _said_by("sysctl", "-n", "machdep.cpu.brand_string") or platform.processor()
     if _LINUX_CPUS.exists():
-        for line in _LINUX_CPUS.read_text().splitlines():
+        for line in _LINUX_CPUS.read_text(encoding="utf-8").splitlines():
             name, _, value = line.partition(":")
             if name.strip() in ("model name", "Model"):
                 return value.strip()
@@ -48,7 +50,7 @@ def usable_cores() -> int:
     """Cores that this process may use: those of its affinity, and no more than its container's quota."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     try:
-        quota, period = _LINUX_QUOTA.read_text().split()
+        quota, period = _LINUX_QUOTA.read_text(encoding="utf-8").split()
         return max(1, min(cores, math.ceil(int(quota) / int(period))))
     except (OSError, ValueError):  # no container, or one without a limit
         return cores
@@ -62,8 +64,16 @@ def load_average() -> tuple[float, ...]:
         return ()
 
 
+def ran_by() -> tuple[str, ...]:
+    """Names of the installed packages that run models and files: PyTorch's, and those of every format's runtime."""
+    installed = packages_distributions()
+    modules = (describe_format(name).runtime.partition(".")[0] for name in FORMATS)
+    runtimes = (name.lower().replace("_", "-") for module in modules for name in installed.get(module, ()))
+    return tuple(dict.fromkeys(("torch", "numpy", "pillow", *runtimes)))
+
+
 def versions(packages: Iterable[str]) -> dict[str, str]:
-    """Of those that are installed."""
+    """Versions of packages by their names, of those that are installed."""
     found = {}
     for package in packages:
         try:
@@ -104,6 +114,8 @@ def _power_source() -> str:
 
 def _said_by(*command: str) -> str:
     try:
-        return subprocess.run(command, capture_output=True, text=True, check=True, timeout=10).stdout.strip()
+        return subprocess.run(
+            command, capture_output=True, text=True, check=True, timeout=10, encoding="utf-8"
+        ).stdout.strip()
     except (OSError, subprocess.SubprocessError):
         return ""

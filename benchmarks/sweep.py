@@ -4,7 +4,6 @@ On one machine the points come one after the other. With several jobs, or a sche
 (https://distributed.dask.org) spreads them; a worker that dies is a result like any other.
 """
 
-import json
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
@@ -20,7 +19,9 @@ from lightsam.errors import ContractError, FormatUnavailableError, UsageError
 from lightsam.files import WriteError, ensure_writable, reason, write_text
 
 from .latency.record import FAILED, OK
-from .points import BENCHMARK, Point, Sweep, SweepResult, do
+from .points import do
+from .sweep_file import BENCHMARK, Point, Sweep
+from .sweep_results import SweepResult, parse_lines
 
 PATIENCE = 20.0
 """Seconds for a scheduler and its workers to answer."""
@@ -82,15 +83,12 @@ def _known(results: Path, sweep: Sweep) -> dict[str, SweepResult]:
     if not results.exists():
         return {}
     try:
-        whole, _, unfinished = results.read_text().rpartition("\n")
-    except (OSError, ValueError) as error:
-        raise ContractError(f"{results} cannot be read ({error}): {_OTHER}") from error
+        whole, _, unfinished = results.read_text(encoding="utf-8").rpartition("\n")
+        there = parse_lines(whole, results)
+    except (OSError, ValueError) as error:  # a ContractError is a ValueError
+        raise ContractError(f"{results} cannot be gone on with ({error}): {_OTHER}") from error
     known = {}
-    for number, line in enumerate(whole.splitlines(), 1):
-        try:
-            done = SweepResult(**json.loads(line))
-        except (ValueError, TypeError) as error:
-            raise ContractError(f"{results}, line {number}, is no result of a sweep: {_OTHER}") from error
+    for done in there:
         if done.sweep != sweep.digest:
             raise ContractError(f"{results} is of a sweep with other settings: {_OTHER}")
         known[done.key] = done
@@ -105,7 +103,7 @@ def _known(results: Path, sweep: Sweep) -> dict[str, SweepResult]:
 
 def _append(results: Path, done: SweepResult) -> None:
     try:
-        with results.open("a") as lines:
+        with results.open("a", encoding="utf-8") as lines:
             lines.write(done.as_line())
     except OSError as error:
         raise WriteError(f"cannot write {results}: {reason(error)}") from error
@@ -175,5 +173,5 @@ def _cluster(local: Any, executor: Executor) -> Iterator[str]:
     if executor.scheduler is not None:
         yield executor.scheduler
         return
-    with local(n_workers=executor.jobs, threads_per_worker=1, processes=True, dashboard_address=None) as cluster:
+    with local(n_workers=executor.jobs, threads_per_worker=1, processes=True, dashboard_address=":0") as cluster:
         yield cluster.scheduler_address

@@ -2,11 +2,14 @@
 
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TypeVar
 
-from lightsam.errors import LightSamError
+from lightsam.errors import LightSamError, UsageError
+
+T = TypeVar("T")
 
 
 class WriteError(LightSamError, OSError):
@@ -58,4 +61,31 @@ def write_text(path: Path, text: str) -> None:
         WriteError: if the system refuses; ``path`` is then as it was.
     """
     with replacing(path) as temporary:
-        temporary.write_text(text)
+        temporary.write_text(text, encoding="utf-8")
+
+
+def check_suffix(path: Path, suffixes: Collection[str]) -> None:
+    """Refuse a file that cannot be written in any known form, before any work is done for it.
+
+    Args:
+        suffixes: those that there are, such as ``.html``.
+
+    Raises:
+        UsageError: if ``path`` ends in none of them; the message lists them.
+    """
+    if path.suffix not in suffixes:
+        raise UsageError(f"{path} must end in {' or '.join(suffixes)}")
+
+
+def write_by_suffix(path: Path, writers: Mapping[str, Callable[[T], str]], content: T) -> None:
+    """Replace a file by ``content`` in the form that its suffix names.
+
+    Args:
+        writers: the function that makes the text, by suffix.
+
+    Raises:
+        UsageError: for a suffix without a writer.
+        WriteError: if the system refuses; ``path`` is then as it was.
+    """
+    check_suffix(path, writers)
+    write_text(path, writers[path.suffix](content))

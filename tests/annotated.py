@@ -82,7 +82,7 @@ def coco(**changes: object) -> dict:
 
 
 def write_coco(path: Path, content: object | None = None) -> Path:
-    path.write_text(json.dumps(coco() if content is None else content))
+    path.write_text(json.dumps(coco() if content is None else content), encoding="utf-8")
     return path
 
 

@@ -1,4 +1,4 @@
-"""Damage to JSON, drawn from a seed: a value that is gone, or of another kind."""
+"""Damage to files, drawn from a seed: a value that is gone or of another kind, and bytes that are gone or others."""
 
 import copy
 import random
@@ -32,3 +32,18 @@ def mutations(content: Any, count: int, seed: int = 0) -> Iterator[tuple[str, An
         else:
             inner[last] = rng.choice(OTHER_KINDS)
             yield f"{path} = {inner[last]!r}", damaged
+
+
+def damaged_bytes(content: bytes, count: int, seed: int = 0) -> Iterator[tuple[str, bytes]]:
+    """``count`` copies of a file that is cut off, lacks a piece, or has a byte changed."""
+    rng = random.Random(seed)
+    for _ in range(count):
+        place, length = rng.randrange(len(content)), rng.randrange(1, 40)
+        match rng.randrange(3):
+            case 0:
+                yield f"cut off at {place}", content[:place]
+            case 1:
+                yield f"without {length} bytes at {place}", content[:place] + content[place + length :]
+            case _:
+                other = bytes([rng.randrange(256)])
+                yield f"byte {place} = {other!r}", content[:place] + other + content[place + 1 :]

@@ -1,4 +1,4 @@
-"""Records for people: tables, page, comparison, and the README's table."""
+"""Records for people: tables, page, and comparison."""
 
 import json
 import re
@@ -8,16 +8,15 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import pytest
-from mutation import mutations
 
-from lightsam.errors import ContractError, FormatUnavailableError, UsageError
+from lightsam.errors import FormatUnavailableError, UsageError
 from lightsam.models.card import IPHONE_12, M1_PRO
 from lightsam_benchmarks.latency import plots, record
 from lightsam_benchmarks.latency.compare import BROKEN, LEFT_OUT, SAME, SLOWER, compare, differing_settings
 from lightsam_benchmarks.latency.record import CRASHED, OK, PAIR
-from lightsam_benchmarks.latency.report import markdown, milliseconds, notes, parity, tables
+from lightsam_benchmarks.latency.report import milliseconds, notes, parity, tables
 from lightsam_benchmarks.latency.summary import Summary
-from lightsam_exporters.formats.residency import Share
+from lightsam_exporters.formats.base import Share
 
 ROOT = Path(__file__).parent.parent
 RECORDS = sorted((ROOT / "benchmarks" / "latency" / "records").glob("*.json"))
@@ -25,7 +24,7 @@ RECORDS = sorted((ROOT / "benchmarks" / "latency" / "records").glob("*.json"))
 
 @pytest.fixture(scope="module")
 def ours() -> record.Record:
-    """The record that the README shows."""
+    """The record that the docs show."""
     return record.read(RECORDS[0])
 
 
@@ -82,7 +81,7 @@ def page(tmp_path_factory):
     (folder / "run.json").write_bytes(RECORDS[0].read_bytes())
     done = run_command("benchmark", "report", folder / "run.json")
     assert done.status == 0, done.stderr
-    return (folder / "run.html").read_text(), done.stdout
+    return (folder / "run.html").read_text(encoding="utf-8"), done.stdout
 
 
 def test_the_numbers_on_the_page_are_those_of_the_record(page, ours):
@@ -91,7 +90,7 @@ def test_the_numbers_on_the_page_are_those_of_the_record(page, ours):
     stages = parser.tables[0]
     columns = stages[0]
     rows = {tuple(row[:4]): dict(zip(columns, row, strict=True)) for row in stages[1:]}
-    content = json.loads(RECORDS[0].read_text())  # as a reader of the file would
+    content = json.loads(RECORDS[0].read_text(encoding="utf-8"))  # as a reader of the file would
     expected = [r for r in content["results"] if r["status"] == "ok" and r["scope"] != "pair"]
     assert len(rows) == len(expected) > 10
     for result in expected:
@@ -223,7 +222,7 @@ def test_without_matplotlib_the_extra_is_named(ours, monkeypatch):
     import sys
 
     monkeypatch.setitem(sys.modules, "matplotlib.figure", None)
-    with pytest.raises(FormatUnavailableError, match=r"pip install 'lightsam\[plots\]'"):
+    with pytest.raises(FormatUnavailableError, match=r"pip install .*\[plots\]"):
         plots.latency(ours.results, "encoder")
 
 
@@ -261,22 +260,6 @@ def test_what_became_slower_beyond_noise_is_said(ours, lightsam, tmp_path):
     assert done.stdout.count("faster") == encoders
 
 
-def test_a_damaged_record_is_refused_or_shown_and_nothing_else(tmp_path):
-    """1,500 records with a value that is gone or of another kind, from a fixed seed."""
-    content = json.loads(RECORDS[0].read_text())
-    content["results"] = content["results"][:3]
-    messages = []
-    for what, damaged in mutations(content, 1500):
-        try:
-            markdown([record.from_json(damaged, tmp_path)])
-        except ContractError as error:
-            messages.append(str(error))
-        except Exception as error:
-            pytest.fail(f"{what}: {error!r}")
-    assert len(messages) > 500
-    assert not any("\n" in message for message in messages)
-
-
 def test_a_record_is_as_fast_as_itself(ours):
     changes = compare(ours, ours)
     assert {change.verdict for change in changes} == {SAME}
@@ -284,12 +267,13 @@ def test_a_record_is_as_fast_as_itself(ours):
     assert differing_settings(ours, ours) == []
 
 
-def test_the_run_after_the_records_agrees_as_the_readme_says(ours):
+def test_the_run_after_the_records_agrees_as_the_docs_say(ours):
     """The same command again, the stages alone: of twenty medians one may be beyond the intervals of both."""
     again = record.read(RECORDS[0].parent / "again" / RECORDS[0].name)
     verdicts = [change.verdict for change in compare(ours, again) if change.name]
     counts = f"(of the {len(verdicts)} stages above, {verdicts.count(SAME)} did"
-    assert counts in (ROOT / "README.md").read_text()
+    page = (ROOT / "docs" / "latency.md").read_text(encoding="utf-8")
+    assert counts in page.replace("\n  ", " ")
     assert verdicts.count(SAME) / len(verdicts) >= 0.95
 
 
@@ -322,15 +306,8 @@ def test_another_machine_is_said(ours):
     assert any(line.endswith("now 3.0") for line in lines)
 
 
-def test_the_readmes_table_is_that_of_the_record(ours):
-    readme = (ROOT / "README.md").read_text()
-    name = RECORDS[0].relative_to(ROOT)
-    begin, end = f"<!-- {name} -->\n", "<!-- end -->"
-    assert markdown([ours]).strip() == readme.split(begin)[1].split(end)[0].strip()
-
-
 def test_a_report_of_no_known_kind_is_refused(lightsam, tmp_path):
     done = lightsam("benchmark", "report", RECORDS[0], "--output", tmp_path / "page.pdf")
     assert done.status == 2
-    assert "must end in one of: .html, .md" in done.stderr
+    assert "must end in .html or .md" in done.stderr
     assert list(tmp_path.iterdir()) == []

@@ -11,9 +11,9 @@ from faster_coco_eval.core import mask as coco_masks
 from PIL import Image
 
 from lightsam.errors import DatasetError, FormatUnavailableError, ImageError, UsageError
-from lightsam_benchmarks.quality import dataset
-from lightsam_benchmarks.quality.dataset import load
+from lightsam_benchmarks.quality import ground_truth
 from lightsam_benchmarks.quality.evaluation import Evaluation
+from lightsam_benchmarks.quality.ground_truth import load
 
 
 @pytest.fixture(scope="module")
@@ -158,7 +158,7 @@ EMPTY = {"size": [HEIGHT, WIDTH], "counts": [HEIGHT * WIDTH]}
 )
 def test_broken_annotations(images, tmp_path, content, message):
     path = tmp_path / "truth.json"
-    path.write_text(content if isinstance(content, str) else json.dumps(content))
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
     with pytest.raises((DatasetError, ImageError), match=message) as raised:
         load(Evaluation("coco", path, images))
     assert raised.value.exit_status == 2
@@ -204,7 +204,7 @@ def test_empty_objects_can_be_left_out(images, tmp_path):
         (lambda f: Image.new("L", (9, 9), 1).save(f / "coffee_1.png"), "differ in size"),
         (lambda f: Image.new("RGB", (9, 9), "red").save(f / "cat.png"), "has the mode RGB"),
         (lambda f: Image.new("L", (9, 9), 1).save(f / "cat_0.png"), "are both masks of"),
-        (lambda f: (f / "cat.png").write_text("no image"), "cannot be read"),
+        (lambda f: (f / "cat.png").write_text("no image", encoding="utf-8"), "cannot be read"),
     ],
 )
 def test_broken_masks(images, tmp_path, change, message):
@@ -223,8 +223,8 @@ def test_two_images_of_one_name(images, tmp_path):
 
 
 def test_the_extra_that_is_not_installed_is_named(images, tmp_path, monkeypatch):
-    monkeypatch.setattr(dataset, "find_spec", lambda package: None if package == "scipy" else True)
-    with pytest.raises(FormatUnavailableError, match=r"needs the package 'scipy'.* pip install 'lightsam\[evaluate\]'"):
+    monkeypatch.setattr(ground_truth, "find_spec", lambda package: None if package == "scipy" else True)
+    with pytest.raises(FormatUnavailableError, match=r"needs the package 'scipy'.*pip install .*\[evaluate\]"):
         load(Evaluation("coco", write_coco(tmp_path / "truth.json"), images))
 
 

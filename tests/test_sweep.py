@@ -11,15 +11,18 @@ from pathlib import Path
 import annotated
 import pytest
 import tiny
+from editing import edit_facts
 
 from lightsam.errors import ContractError, UsageError
-from lightsam_benchmarks import points
+from lightsam_benchmarks import points, sweep_file
 from lightsam_benchmarks import sweep as sweeping
 from lightsam_benchmarks.latency import record
 from lightsam_benchmarks.latency.timing import Method
-from lightsam_benchmarks.points import Point, Sweep, SweepResult, do, load_sweep
+from lightsam_benchmarks.points import do
 from lightsam_benchmarks.quality import storage
 from lightsam_benchmarks.sweep import Executor, run_sweep, warning
+from lightsam_benchmarks.sweep_file import Point, Sweep, load_sweep
+from lightsam_benchmarks.sweep_results import SweepResult
 from lightsam_exporters.loading import find_export
 
 BASE = {"work": "export", "models": [tiny.NAME], "formats": ["onnx"], "precisions": ["float32"]}
@@ -33,7 +36,7 @@ def toml(folder: Path, **changes: object) -> Path:
         if table:
             lines += [f"[{name}]", *(f"{key} = {json.dumps(value)}" for key, value in table.items())]
     path = folder / "sweep.toml"
-    path.write_text("\n".join(lines))
+    path.write_text("\n".join(lines), encoding="utf-8")
     return path
 
 
@@ -49,32 +52,37 @@ def test_every_combination_is_a_point(tmp_path):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        ({"models": None}, "must say models, as a list"),
+        ({"models": None}, "missing required field `models`"),
+        ({"models": []}, "of length >= 1 - at `$.models`"),
         ({"models": ["no_sam"]}, "no model 'no_sam'"),
         ({"formats": ["torch"]}, "names 'torch' among formats; there are: coreml, onnx"),
-        ({"formats": "onnx"}, "formats = 'onnx', which is no list"),
-        ({"precisions": ["int4"]}, "names 'int4' among precisions; there are: float32"),
-        ({"models": [["mobile_sam"]]}, "which is no name"),
-        ({"image_sizes": ["512"]}, "which is no number of pixels"),
+        ({"formats": "onnx"}, "Expected `array`, got `str` - at `$.formats`"),
+        ({"precisions": ["int4"]}, "names 'int4' among precisions; there are: float16, float32, float16-safe"),
+        ({"models": [["mobile_sam"]]}, "Expected `str`, got `array` - at `$.models[0]`"),
+        ({"image_sizes": ["512"]}, "Expected `int`, got `str` - at `$.image_sizes[0]`"),
         ({"image_sizes": [511]}, "does not run at image size 511"),
-        ({"image_sizes": 512}, "which is no list"),
+        ({"image_sizes": 512}, "Expected `array`, got `int` - at `$.image_sizes`"),
         ({"models": [tiny.NAME, tiny.NAME]}, "names something twice"),
-        ({"output": 5}, "output = 5, which is no str"),
-        ({"accept_license": "false"}, "which is no bool"),
+        ({"output": 5}, "Expected `str`, got `int` - at `$.output`"),
+        ({"accept_license": "false"}, "Expected `bool`, got `str` - at `$.accept_license`"),
         ({"units": ["TPU"]}, "no unit 'TPU'"),
         ({"suite": "gone.json"}, "gone.json"),
-        ({"method": {"rounds": "3"}}, "rounds = '3', which is no int"),
+        ({"method": {"rounds": "3"}}, "Expected `int`, got `str` - at `$.method.rounds`"),
         ({"work": "dance"}, "work = one of export, parity, benchmark, evaluate"),
         ({"thread": 2}, "no key 'thread'; there are: "),
         ({"method": {"round": 2}}, "no key 'round'"),
         ({"method": {"rounds": 0}}, "rounds is at least 1"),
         ({"work": "evaluate"}, "must say what to evaluate on: a table [evaluate]"),
+        ({"work": "evaluate", "evaluate": {"coco": "a.json"}}, "missing required field `images`"),
+        ({"work": "evaluate", "evaluate": {"images": "a"}}, "must say one of coco, masks, bsds in [evaluate]"),
         (
-            {"work": "evaluate", "evaluate": {"coco": "a.json"}},
-            "must say evaluate.images, and one of",
+            {"work": "evaluate", "evaluate": {"coco": "a.json", "image": "b"}},
+            "no key 'image'; there are: annotator, bsds",
         ),
-        ({"work": "evaluate", "evaluate": {"coco": "a.json", "image": "b"}}, "no key evaluate.image"),
-        ({"work": "evaluate", "evaluate": {"coco": "a.json", "images": 3}}, "evaluate.images = 3, which is no str"),
+        (
+            {"work": "evaluate", "evaluate": {"coco": "a.json", "images": 3}},
+            "Expected `str`, got `int` - at `$.evaluate.images`",
+        ),
         ({"work": "evaluate", "evaluate": {"coco": "a", "images": "b", "protocol": "x"}}, "no protocol 'x'"),
     ],
 )
@@ -85,7 +93,7 @@ def test_what_a_file_cannot_say(tmp_path, lightsam, changes, message):
 
 
 def test_a_file_that_is_none(tmp_path, lightsam):
-    (tmp_path / "sweep.toml").write_text("models = [")
+    (tmp_path / "sweep.toml").write_text("models = [", encoding="utf-8")
     for name in ("sweep.toml", "gone.toml"):
         done = lightsam("sweep", tmp_path / name)
         assert done.status == 2
@@ -93,7 +101,7 @@ def test_a_file_that_is_none(tmp_path, lightsam):
 
 
 def lines_of(path: Path) -> list[dict]:
-    return [json.loads(line) for line in path.read_text().splitlines()]
+    return [json.loads(line) for line in path.read_text(encoding="utf-8").splitlines()]
 
 
 def test_failures_are_recorded_the_rest_goes_on_and_it_resumes(tmp_path, lightsam, own_processes):
@@ -105,7 +113,7 @@ def test_failures_are_recorded_the_rest_goes_on_and_it_resumes(tmp_path, lightsa
     assert "float16-safe" in done.stdout
     failed, fine = lines_of(tmp_path / "sweep.jsonl")
     assert (failed["status"], fine["status"]) == ("failed", "ok")
-    assert "onnx cannot be had in float16-safe" in failed["message"]
+    assert "onnx: there is no precision 'float16-safe'" in failed["message"]
     assert fine["found"]["parity"]["passed"] is True
     assert set(fine["found"]["size_bytes"]) == {"encoder", "decoder"}
     assert fine["seconds"] > 0
@@ -132,7 +140,7 @@ def test_two_workers_of_a_cluster_judge_and_time(tmp_path, lightsam, own_process
         assert good["status"] == "ok", good["message"]
         assert good["found"]["parity"]["worst_psnr_db"] > 100
         assert bad["status"] == "failed"
-        assert "cannot be had in float16-safe" in bad["message"]
+        assert "there is no precision 'float16-safe'" in bad["message"]
 
     method = {"rounds": 1, "min_count": 2, "min_time_s": 0, "warmup": 0, "threads": 1}
     path = toml(tmp_path, formats=["onnx", "torch"], work="benchmark", method=method)
@@ -145,7 +153,7 @@ def test_two_workers_of_a_cluster_judge_and_time(tmp_path, lightsam, own_process
     }
     done = lightsam("benchmark", "report", tmp_path / "times.jsonl", "--output", tmp_path / "times.md")
     assert done.status == 0, done.stderr
-    assert "| tiny_sam | onnx-float32 | encoder | CPU |" in (tmp_path / "times.md").read_text()
+    assert "| tiny_sam | onnx-float32 | encoder | CPU |" in (tmp_path / "times.md").read_text(encoding="utf-8")
 
 
 def test_points_are_evaluated(tmp_path, lightsam, own_processes):
@@ -194,7 +202,9 @@ def test_a_line_that_was_left_unfinished_is_dropped(tmp_path):
     results = tmp_path / "results.jsonl"
     point = Point(tiny.NAME, "onnx", "float32", tiny.SIZE)
     sweep = Sweep("export", (point,))
-    results.write_text(SweepResult(point.key, "export", sweep.digest, "ok", "", 1.0).as_line() + '{"key": "tiny')
+    results.write_text(
+        SweepResult(point.key, "export", sweep.digest, "ok", "", 1.0).as_line() + '{"key": "tiny', encoding="utf-8"
+    )
     (done,) = run_sweep(sweep, results, Executor())
     assert done.status == "ok"
     assert len(lines_of(results)) == 1
@@ -206,7 +216,9 @@ def test_a_run_killed_in_its_first_line_goes_on(tmp_path, monkeypatch, own_proce
     point = Point(tiny.NAME, "onnx", "float32", tiny.SIZE)
     sweep = Sweep("export", (point,))
     results = tmp_path / "results.jsonl"
-    results.write_text(SweepResult(point.key, "export", sweep.digest, "ok", "", 1.0).as_line()[:characters])
+    results.write_text(
+        SweepResult(point.key, "export", sweep.digest, "ok", "", 1.0).as_line()[:characters], encoding="utf-8"
+    )
     (done,) = run_sweep(sweep, results, Executor())
     assert done.seconds == 0.1
     assert len(lines_of(results)) == 1
@@ -215,7 +227,7 @@ def test_a_run_killed_in_its_first_line_goes_on(tmp_path, monkeypatch, own_proce
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ('{"schema": 1}\n', "line 1, is no result of a sweep"),
+        ('{"schema": 1}\n', "line 1, is damaged or not a sweep's result: Object missing required field `key`"),
         ("my notes, without an end of line", "is no result of a sweep"),
         (
             SweepResult("k", "export", Sweep("export", (), weights="seeded").digest, "ok", "", 1.0).as_line(),
@@ -225,10 +237,10 @@ def test_a_run_killed_in_its_first_line_goes_on(tmp_path, monkeypatch, own_proce
 )
 def test_results_of_something_else_are_not_added_to(tmp_path, content, message):
     results = tmp_path / "results.jsonl"
-    results.write_text(content)
+    results.write_text(content, encoding="utf-8")
     with pytest.raises(ContractError, match=message):
         run_sweep(Sweep("export", ()), results, Executor())
-    assert results.read_text() == content
+    assert results.read_text(encoding="utf-8") == content
 
 
 def test_a_scheduler_that_does_not_answer(tmp_path, monkeypatch):
@@ -249,7 +261,7 @@ def test_a_scheduler_without_workers_is_told(tmp_path, monkeypatch):
 
     monkeypatch.setattr(sweeping, "PATIENCE", 1.0)
     sweep = Sweep("export", (Point(tiny.NAME, "onnx", "float32", tiny.SIZE),))
-    with LocalCluster(n_workers=0, dashboard_address=None) as cluster:
+    with LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
         executor = Executor(scheduler=cluster.scheduler_address)
         with pytest.raises(UsageError, match="has no workers"):
             run_sweep(sweep, tmp_path / "results.jsonl", executor)
@@ -258,7 +270,7 @@ def test_a_scheduler_without_workers_is_told(tmp_path, monkeypatch):
 def test_what_is_exported_already_is_done(exports_of):
     """By another run, or by one that was killed before it could say so."""
     entry = exports_of("onnx", "float32")
-    sweep = Sweep("export", (), weights="seeded", output=entry.folder.parent)
+    sweep = Sweep("export", (), weights="seeded", output=entry.model_folder.parent)
     found = do(sweep, Point(tiny.NAME, "onnx", "float32", tiny.SIZE))
     assert (found.status, found.message) == ("ok", "")
     assert found.found["parity"]["passed"] is True
@@ -267,23 +279,21 @@ def test_what_is_exported_already_is_done(exports_of):
 @pytest.mark.parametrize(
     ("change", "what"),
     [
-        (lambda entry: entry["weights"].update(sha256="0" * 64), "weights"),
-        (lambda entry: entry["options"].update(opset=19), "options"),
-        (lambda entry: entry["files"].pop("decoder"), "stages"),
-        (lambda entry: entry["tools"].update(lightsam="0.0.1"), "lightsam"),
+        (lambda facts: facts["files"]["decoder"]["provenance"].update(weights_sha256="0" * 64), "weights"),
+        (lambda facts: facts["files"]["encoder"]["options"].update(opset=19), "options"),
+        (lambda facts: facts["files"].pop("decoder"), "missing decoder"),
+        (lambda facts: facts["files"]["encoder"]["provenance"].update(lightsam_version="0.0.1"), "lightsam"),
     ],
 )
 def test_another_export_is_not_passed_off_for_the_sweeps(exports_of, tmp_path, change, what):
     entry = exports_of("onnx", "float32")
-    folder = shutil.copytree(entry.folder, tmp_path / entry.folder.name)
-    manifest = json.loads((folder / "manifest.json").read_text())
-    change(manifest["exports"]["onnx-float32"])
-    (folder / "manifest.json").write_text(json.dumps(manifest))
+    folder = shutil.copytree(entry.model_folder, tmp_path / entry.model_folder.name)
+    changed = edit_facts(folder / "onnx-float32", change)
     sweep = Sweep("export", (), weights="seeded", output=tmp_path)
     found = do(sweep, Point(tiny.NAME, "onnx", "float32", tiny.SIZE))
     assert found.status == "failed"
     assert f"is another export than this sweep makes (its {what})" in found.message
-    assert json.loads((folder / "manifest.json").read_text()) == manifest
+    assert json.loads((folder / "onnx-float32" / "export.json").read_text(encoding="utf-8")) == changed
 
 
 def test_results_of_another_suite_or_release_are_others(monkeypatch, tmp_path, coffee):
@@ -292,7 +302,7 @@ def test_results_of_another_suite_or_release_are_others(monkeypatch, tmp_path, c
     coffee.rotate(90).save(tmp_path / "one.png")
     after = Sweep("parity", (), suite=str(tmp_path)).digest
     assert before != after
-    monkeypatch.setattr(points, "__version__", "0.0.1")
+    monkeypatch.setattr(sweep_file, "__version__", "0.0.1")
     assert Sweep("parity", (), suite=str(tmp_path)).digest != after
 
 
@@ -316,6 +326,6 @@ def test_who_shares_a_machine_is_warned():
 
 def test_a_sweep_without_a_benchmark_has_no_record(tmp_path):
     results = tmp_path / "results.jsonl"
-    results.write_text(SweepResult("k", "export", "", "ok", "", 1.0).as_line())
+    results.write_text(SweepResult("k", "export", "", "ok", "", 1.0).as_line(), encoding="utf-8")
     with pytest.raises(ContractError, match="holds no benchmark"):
         record.read(results)

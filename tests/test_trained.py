@@ -10,21 +10,24 @@ import trained as weights
 
 from lightsam import split
 from lightsam.errors import ContractError
+from lightsam.geometry import Preprocess
 from lightsam.models import MODELS
 from lightsam.stages import STAGE_NAMES
-from lightsam.transforms import PADDING_COLOUR
-from lightsam_exporters.formats import FORMATS, find_format
-from lightsam_exporters.formats.base import ExportOptions, LoadedStage, Provenance, RunOptions, check_pair
-from lightsam_exporters.parity.gates import GATES
+from lightsam_exporters.formats import FORMATS, describe_format, find_format, options_of
+from lightsam_exporters.formats.running import LoadedStage, RunOptions, check_pair
 from lightsam_exporters.parity.judge import judge
 from lightsam_exporters.parity.suite import load_suite
+from lightsam_exporters.provenance import Provenance
 
 pytestmark = pytest.mark.trained
 
 EXPORTS = [
-    (name, precision) for name in FORMATS for precision in find_format(name).PRECISIONS if precision != "float16-safe"
+    (name, precision)
+    for name in FORMATS
+    for precision in find_format(name).options.precisions()
+    if precision != "float16-safe"
 ]
-FLOAT16, FLOAT32 = GATES["coreml", "float16"], GATES["coreml", "float32"]
+FLOAT16, FLOAT32 = describe_format("coreml").gates["float16"], describe_format("coreml").gates["float32"]
 
 
 def masks_of(parity, group):
@@ -35,10 +38,10 @@ def masks_of(parity, group):
 
 @pytest.mark.parametrize(("format_name", "precision"), EXPORTS)
 def test_every_format_passes_with_trained_weights(trained, format_name, precision):
-    entry = trained.export(format_name, precision).entry
-    assert entry["weights"]["name"] == weights.WEIGHTS
-    assert entry["weights"]["trained"] is True
-    parity = entry["parity"]
+    entry = trained.export(format_name, precision)
+    assert entry.weights.name == weights.WEIGHTS
+    assert entry.weights.trained is True
+    parity = entry.facts.parity.as_dict()
     assert parity["passed"]
     least_db = 110 if precision == "float32" else 60  # by the quick suite; the gates are lower, for the default one
     assert all(one["exact"] or one["psnr_db"] >= least_db for one in parity["measurements"] if one["scope"] != "chain")
@@ -50,7 +53,7 @@ def test_every_format_passes_with_trained_weights(trained, format_name, precisio
 
 @pytest.fixture(scope="module")
 def reference_image(trained):
-    return trained.reference.reference_images(load_suite("quick"), ExportOptions("float32"))[0]
+    return trained.reference.reference_images(load_suite("quick"), options_of("onnx", precision="float32"))[0]
 
 
 @pytest.fixture
@@ -92,7 +95,7 @@ def test_a_fault_is_caught(failures_of, stage, tamper, gate):
 
 
 def test_padding_with_black_is_caught(failures_of):
-    colour = np.array(PADDING_COLOUR, np.float32)[None, :, None, None]
+    colour = np.array(Preprocess(1024).padding_colour, np.float32)[None, :, None, None]
 
     def padded_with_black(encode):
         def run(given):
@@ -110,11 +113,15 @@ def test_an_overflow_in_float16_is_caught(trained, reference_image, tmp_path):
     stage = split(model).encoder
     faults.overflow_in_float16(stage.module)
     onnx = find_format("onnx")
-    path = tmp_path / onnx.file_name("encoder")
+    path = tmp_path / onnx.FORMAT.file_name("encoder")
     provenance = Provenance.of(MODELS[weights.MODEL], weights.SIZE, None, trained.reference.weights)
-    onnx.export([stage], path, ExportOptions("float16"), provenance)
+    onnx.FORMAT.export([stage], path, options_of("onnx", precision="float16"), provenance)
     report = judge(
-        [reference_image], "quick 1", onnx.load(path, "encoder", RunOptions()), None, GATES["onnx", "float16"]
+        [reference_image],
+        "quick 1",
+        onnx.FORMAT.load(path, "encoder", RunOptions()),
+        None,
+        describe_format("onnx").gates["float16"],
     )
     assert any("NaN or infinite" in line for line in report.failures)
 

@@ -21,7 +21,7 @@ def test_masks_of_trained_weights_are_good_and_float16_costs_nothing(lightsam, t
     """Both subjects see the same objects; the exported file is compared with PyTorch in float32."""
     exported = trained.export("onnx", "float16")
     done = lightsam(
-        "evaluate", MODEL, "--weights", WEIGHTS, "--vs", exported.folder / exported.name,
+        "evaluate", MODEL, "--weights", WEIGHTS, "--vs", exported.folder,
         "--coco", TRUTH, "--images", IMAGES, "--prompts", "box", "--output", tmp_path / "record.json",
     )  # fmt: skip
     assert done.status == 0, done.stderr

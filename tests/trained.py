@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from lightsam.errors import LightSamError
-from lightsam_exporters.formats.base import ExportOptions
+from lightsam_exporters.formats import options_of
 from lightsam_exporters.loading import Export, find_export
 from lightsam_exporters.parity.reference import Reference, References
 from lightsam_exporters.pipeline import ExportRequest, export
@@ -29,6 +29,8 @@ class Trained:
 
     def _export(self, format_name: str, precision: str) -> Export:
         """Raises RejectedError, with everything that failed, where the files do not pass their gates."""
-        request = ExportRequest(MODEL, format_name, ExportOptions(precision), self._folder, weights=WEIGHTS)
+        request = ExportRequest(
+            MODEL, format_name, options_of(format_name, precision=precision), self._folder, weights=WEIGHTS
+        )
         export(request, references=self._references)
         return find_export(self._folder / MODEL, format_name, precision)

@@ -14,16 +14,18 @@ from typing import Any
 import numpy as np
 
 from lightsam.errors import ContractError, UsageError
-from lightsam_exporters.formats import coreml
-from lightsam_exporters.formats.base import first_line
+from lightsam_exporters.formats.base import Share, first_line
+from lightsam_exporters.formats.compute_plan import shares_of
+from lightsam_exporters.formats.coreml import FORMAT as COREML
 from lightsam_exporters.formats.quiet import import_quietly
-from lightsam_exporters.formats.residency import Share, shares_of
 
 from .record import CALL, Round
 from .timing import Method
 
 _PREFIX = "IPHONE_"
-UNITS = tuple(f"{_PREFIX}{unit}" for unit in coreml.UNITS)
+UNITS = tuple(f"{_PREFIX}{unit}" for unit in COREML.units)
+FORMAT = COREML.name
+"""What a phone runs."""
 TEAM = "LIGHTSAM_DEVELOPMENT_TEAM"
 """Environment variable with the identifier of the Apple developer team that signs the runner app."""
 

@@ -10,21 +10,20 @@ from pathlib import Path
 import torch
 
 from lightsam.errors import UsageError
+from lightsam.models import find_model
 from lightsam.stages import STAGE_NAMES, Stage, split
 from lightsam_benchmarks.machine import usable_cores
-from lightsam_benchmarks.subject import decoder_shapes, of_export, of_model
-from lightsam_exporters import artifacts, manifest
+from lightsam_benchmarks.subject import of_export, of_model
+from lightsam_exporters import artifacts
 from lightsam_exporters.loading import Export, exports, find_exports
 from lightsam_exporters.parity.compare import pairs_of
-from lightsam_exporters.parity.exports import made_from
+from lightsam_exporters.parity.exports import reference_for
 from lightsam_exporters.parity.reference import Reference, References
 
 from . import iphone, pytorch, units
-from .record import PAIR, UNAVAILABLE, Parity, Result, Subject, Unit
+from .record import PAIR, SCOPES, UNAVAILABLE, Parity, Result, Subject, Unit
 from .timing import Method
 from .worker import Job, stages_of
-
-SCOPES = (*STAGE_NAMES, PAIR)
 
 
 @dataclass(frozen=True)
@@ -117,8 +116,8 @@ def planned(
             there = exports(folder)
             if selection.wants(pytorch.NAME) and selection.units_of(pytorch.NAME) and there:
                 _check_one_set_of_weights(folder, there, selection)
-                reference, _ = made_from(there[0], references, selection.weights)
-                model = manifest.read(folder)["model"]["model"]
+                reference = reference_for(there[0], references, selection.weights)
+                model = there[0].provenance.model
                 tasks += torch_tasks(reference, model, Path(temporary) / f"{number}.pt", selection, method, image)
             for name in set(selection.formats or ()) - {pytorch.NAME}:
                 find_exports(folder, name, selection.precision)  # an error says what there is
@@ -135,7 +134,7 @@ def planned(
 
 def _check_one_set_of_weights(folder: Path, there: Sequence[Export], selection: Selection) -> None:
     """PyTorch is timed once a folder, with the weights of its exports: they must have the same."""
-    names = {entry.entry["weights"]["sha256"]: entry.entry["weights"]["name"] for entry in there}
+    names = {entry.weights.sha256: entry.weights.name for entry in there}
     if len(names) > 1:
         raise UsageError(
             f"{folder} holds exports of different weights ({', '.join(names.values())}), and PyTorch is timed with one "
@@ -181,10 +180,9 @@ def paired(folder: Path, other: Path, selection: Selection, method: Method) -> I
 
 def export_tasks(entry: Export, selection: Selection, method: Method, image: Path) -> list[Task]:
     """Every stage of an export, and both together, on every unit."""
-    stages = entry.entry["files"]
-    shapes = decoder_shapes(entry)
+    stages = entry.facts.files
     subject = of_export(entry)
-    parity = Parity.of(entry.entry["parity"])
+    parity = Parity.of(entry.facts.parity)
     changed = entry.changed_files()
     if changed:  # the manifest says nothing of these
         parity = replace(parity, passed=False, worst_psnr_db=None, worst_mask_iou=None)
@@ -195,15 +193,24 @@ def export_tasks(entry: Export, selection: Selection, method: Method, image: Pat
             # A phone runs one package at a time: what an image costs there is for an app to measure.
             if not set(needed) <= set(stages) or (scope == PAIR and unit in iphone.UNITS):
                 continue
-            paths = {name: entry.folder / stages[name]["path"] for name in needed}
-            embeddings = tuple(shapes.get("image_embeddings", ()))
+            paths = {name: entry.folder / stages[name].path for name in needed}
+            embeddings = _embeddings(entry)
             job = _job(subject, scope, unit, "", paths, embeddings, method, image)
             sizes = {path: artifacts.size_bytes(path) for path in paths.values()}  # both stages may be in one file
             digest = None
             if scope != PAIR:  # of what is timed, whatever the manifest says
-                digest = artifacts.sha256(paths[scope]) if changed else stages[scope]["sha256"]
+                digest = artifacts.sha256(paths[scope]) if changed else stages[scope].sha256
             tasks.append(Task(subject, job, why_not, digest, sum(sizes.values()), parity))
     return tasks
+
+
+def _embeddings(entry: Export) -> tuple[int, ...]:
+    """Shape of what passes between the stages: no axis of it is open."""
+    for file in entry.facts.files.values():
+        for tensor in (*file.inputs, *file.outputs):
+            if tensor.name == "image_embeddings":
+                return tuple(side for side in tensor.shape if isinstance(side, int))
+    return ()
 
 
 def torch_tasks(
@@ -242,11 +249,13 @@ def _job(
     method: Method,
     image: Path,
 ) -> Job:
+    model = find_model(subject.model).skeleton(subject.image_size)
     return Job(
         format=subject.format,
         mode=mode,
         model=subject.model,
-        image_size=subject.image_size,
+        preprocess=model.preprocess,
+        takes_masks=model.prompt_encoder.takes_masks,
         point_slots=subject.point_slots,
         scope=scope,
         unit=unit,

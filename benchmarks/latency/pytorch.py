@@ -20,12 +20,14 @@ from lightsam.errors import UsageError
 from lightsam.models import find_model
 from lightsam.stages import STAGE_NAMES, Arrays, Stage, split
 from lightsam.weights.checkpoints import load_model
-from lightsam_exporters.formats.base import ExportOptions, LoadedStage, Provenance, Session
 from lightsam_exporters.formats.half import to_float16
+from lightsam_exporters.formats.onnx import FORMAT as ONNX
+from lightsam_exporters.formats.running import LoadedStage, Session
 from lightsam_exporters.parity.exports import JudgeConfig, judge_pair
-from lightsam_exporters.parity.judge import ParityReport
+from lightsam_exporters.parity.measurement import ParityReport
 from lightsam_exporters.parity.reference import Reference
 from lightsam_exporters.parity.suite import QUICK, load_suite
+from lightsam_exporters.provenance import Provenance
 
 NAME = "torch"
 UNITS = ("CPU", "CUDA", "MPS")
@@ -66,7 +68,7 @@ class TorchStage:
             raise UsageError(why_not(mode, unit))
         self.device = torch.device(unit.lower())
         loaded = load_model(model, weights=str(checkpoint), image_size=image_size, accept_license=True)
-        self.stage = split(loaded)[stage]
+        self.stage = split(loaded.sam)[stage]
         if mode != EAGER:
             self.stage = in_half(self.stage)
         self.module: Callable[..., Any] = self.stage.module.to(self.device)
@@ -122,8 +124,8 @@ def judged(checkpoint: Path, model: str, image_size: int, unit: str, mode: str) 
     for stage in STAGE_NAMES:
         session = TorchStage(checkpoint, model, image_size, stage, unit, mode).session
         pair[stage] = LoadedStage.of(session, stage, provenance)
-    options = ExportOptions(precision="float32" if mode == EAGER else "float16")
-    return judge_pair(reference, pair, "onnx", options, JudgeConfig(load_suite(QUICK)))
+    options = ONNX.options(precision="float32" if mode == EAGER else "float16")
+    return judge_pair(reference, pair, ONNX, options, JudgeConfig(load_suite(QUICK)))
 
 
 class Graphs:

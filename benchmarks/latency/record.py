@@ -1,10 +1,9 @@
-"""The record of a run: one JSON, every field documented here and in the README (a test holds the two together).
+"""The record of a run: one JSON, every field documented here and in `docs/schemas.md` (a test holds the two together).
 
 Times are in milliseconds, sizes in bytes. Files are named without the folders that they lie in.
 """
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any, TypedDict
@@ -13,9 +12,11 @@ from lightsam.documents import convert, read_json
 from lightsam.errors import ContractError
 from lightsam.files import write_text
 from lightsam.models import MODELS
+from lightsam.stages import STAGE_NAMES
 from lightsam.weights.checkpoints import Weights
 from lightsam_benchmarks.sweep_results import records_in
-from lightsam_exporters.formats.residency import Share
+from lightsam_exporters.formats.base import Share
+from lightsam_exporters.parity.measurement import ParityReport
 
 from .summary import Summary
 from .timing import Method
@@ -26,6 +27,7 @@ SCHEMA = 1
 
 PAIR = "pair"
 """Scope of a result of both stages together; the others are the stages' names."""
+SCOPES = (*STAGE_NAMES, PAIR)
 CALL = "call"
 """Name of what a stage is timed at."""
 FIRST_MASK = "first_mask"
@@ -46,14 +48,14 @@ class GitState(TypedDict):
 
 @dataclass(frozen=True)
 class Machine:
-    """What ran it."""
+    """The machine that ran it."""
 
     chip: str
     architecture: str
     os: str
     physical_cores: int | None
     usable_cores: int
-    """That this process may use: fewer than there are in a container."""
+    """Cores that the process may use: in a container fewer than there are."""
     memory_bytes: int
     gpus: tuple[str, ...]
     """Names, as torch gives them."""
@@ -78,20 +80,11 @@ class Parity:
     """Of the masks that a user is shown; None where there are none."""
 
     @classmethod
-    def of(cls, parity: Mapping[str, Any]) -> "Parity":
-        """From what the judge found, as a manifest has it.
-
-        Raises:
-            ContractError: if it lacks something.
-        """
-        try:
-            decibels = [one["psnr_db"] for one in parity["measurements"] if one["psnr_db"] is not None]
-            masks = [one["masks"] for one in parity["measurements"] if one["masks"] is not None]
-            ious = [groups["shown"]["mask_iou"] for groups in masks]
-            passed, judge, suite = parity["passed"], parity["judge"], parity["suite"]
-        except (KeyError, TypeError) as error:
-            raise ContractError(f"a manifest's judgement lacks {error}: export again with --overwrite") from error
-        return cls(passed, judge, suite, min(decibels, default=None), min(ious, default=None))
+    def of(cls, report: ParityReport) -> "Parity":
+        """From what the judge found."""
+        decibels = [one.psnr_db for one in report.measurements if one.psnr_db is not None]
+        ious = [one.masks.shown.mask_iou for one in report.measurements if one.masks is not None]
+        return cls(report.passed, report.judge, report.suite, min(decibels, default=None), min(ious, default=None))
 
 
 @dataclass(frozen=True)
@@ -165,7 +158,7 @@ class Round:
     ms: dict[str, tuple[float, ...]]
     """Every counted call."""
     complete: bool
-    """Whether count and time are those that the method asks for; False when a call takes so long that fewer must do."""
+    """Whether the method's count and time were reached; False if calls take so long that fewer were counted."""
 
 
 @dataclass(frozen=True)
@@ -286,6 +279,8 @@ def from_json(content: Any, path: Path) -> Record:
         raise ContractError(f"{path} is not a benchmark record of schema {SCHEMA}: measure again with this release")
     record = convert(content, Record, path, _WHAT)
     for result in record.results:
+        if result.scope not in SCOPES:
+            raise ContractError(f"{path} is damaged: there is no scope {result.scope!r}")
         names = (FIRST_MASK, *PROMPTS) if result.scope == PAIR else (CALL,)
         measured = set(names) <= set(result.summaries) and bool(result.rounds)
         if result.status == OK and not measured:

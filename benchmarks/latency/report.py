@@ -1,35 +1,19 @@
-"""Records for people: the rows of the tables that the terminal, the README and the page share."""
+"""Records for people: the tables and notes that the terminal, the docs and the page share."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
-from pathlib import Path
 from statistics import fmean
 
-from lightsam.errors import UsageError
-from lightsam.files import write_text
 from lightsam.models import MODELS
 from lightsam.models.card import IPHONE_12, M1_PRO, ONE_GPU
+from lightsam_benchmarks.tables import Table, as_markdown
 
-from .plan import SCOPES
 from .pytorch import REFERENCE
-from .record import CALL, FIRST_MASK, OK, PAIR, PROMPTS, Record, Result
+from .record import CALL, FIRST_MASK, OK, PAIR, PROMPTS, SCOPES, Record, Result
 from .summary import Summary
 
-SUFFIXES = (".html", ".md")
 PUBLISHED_ON = (IPHONE_12, M1_PRO, ONE_GPU)
 """Devices that authors give figures for."""
 _UNTRAINED = "seeded weights: as fast as trained ones, useless for masks"
-
-
-@dataclass(frozen=True)
-class Table:
-    """A table: its columns, and the cells of every row."""
-
-    title: str
-    columns: tuple[str, ...]
-    rows: tuple[tuple[str, ...], ...]
-    words: int
-    """How many of the columns are words; the others are numbers."""
 
 
 def tables(records: Sequence[Record]) -> list[Table]:
@@ -234,38 +218,3 @@ def markdown(records: Sequence[Record]) -> str:
     parts = [as_markdown(table, _ON_THE_PAGE_ALONE) for table in tables(records)]
     parts += ["\n".join(f"- {line}" for line in notes(record)) for record in records]
     return "\n\n".join(parts) + "\n"
-
-
-def as_markdown(table: Table, left_out: Sequence[str] = ()) -> str:
-    """A table as GitHub shows it, but for the columns of these names."""
-    kept = [index for index, name in enumerate(table.columns) if name not in left_out]
-    rule = ["---" if index < table.words else "---:" for index in range(len(table.columns))]
-    lines = [[cells[index] for index in kept] for cells in (table.columns, rule, *table.rows)]
-    return f"{table.title}:\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
-
-
-def check_suffix(path: Path) -> None:
-    """Refuse a report of no known kind before any work.
-
-    Raises:
-        UsageError: naming the kinds.
-    """
-    if path.suffix not in SUFFIXES:
-        raise UsageError(f"{path} must end in one of: {', '.join(SUFFIXES)}")
-
-
-def write_report(records: Sequence[Record], path: Path) -> None:
-    """Write the page or the Markdown tables, by the suffix of ``path``.
-
-    Raises:
-        UsageError: for another suffix.
-        WriteError: if the system refuses.
-    """
-    check_suffix(path)
-    if path.suffix == ".html":
-        from .page import as_html
-
-        content = as_html(records)
-    else:
-        content = markdown(records)
-    write_text(path, content)

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from lightsam import __version__
+from lightsam.version import __version__
 from lightsam_benchmarks import machine
 from lightsam_exporters.formats.base import OnStep
 
@@ -21,8 +21,6 @@ from .record import CRASHED, OK, TIMED_OUT, Parity, Record, Result, Unit
 from .summary import Summary
 from .timing import Method
 from .worker import Finding, Job
-
-_TOOLS = ("torch", "numpy", "pillow", "onnxruntime", "onnxruntime-gpu", "ai-edge-litert", "coremltools", "coreai-core")
 
 
 def benchmark(
@@ -33,7 +31,7 @@ def benchmark(
     What fails once is not tried again.
     """
     # What ran, before it runs: the clone may have another commit at the end.
-    here, git, versions = machine.describe(), machine.git_state(), machine.versions(_TOOLS)
+    here, git, versions = machine.describe(), machine.git_state(), machine.versions(machine.ran_by())
     findings: list[list[Finding]] = [[] for _ in tasks]
     for number in range(1, method.rounds + 1):
         for task, found in zip(tasks, findings, strict=True):
@@ -86,7 +84,7 @@ def in_a_fresh_process(job: Job) -> Finding:
         if status == 0 and finding_path.exists():
             finding: Finding = pickle.loads(finding_path.read_bytes())
             return finding
-        return Finding(CRASHED, unit, _how_it_ended(status, said_path.read_text(errors="replace")))
+        return Finding(CRASHED, unit, _how_it_ended(status, said_path.read_text(errors="replace", encoding="utf-8")))
 
 
 def _how_it_ended(status: int, said: str) -> str:

@@ -23,19 +23,19 @@ class Method:
     """How everything of one run is timed; a part of the record."""
 
     warmup: int = 2
-    """Calls after the first one that are not counted."""
+    """Calls that are made after the first one and not counted."""
     min_count: int = 10
-    """Calls that are counted at least, in every round..."""
+    """Calls that every round counts, at least."""
     min_time_s: float = 1.0
-    """...for this many seconds at least..."""
+    """Seconds that the counted calls of a round take together, at least."""
     max_time_s: float = 60.0
-    """...unless this many have passed: then three counted calls are enough, and of the warm-up none."""
+    """Seconds after which a round stops warming up, and ends as soon as three calls are counted."""
     rounds: int = 3
-    """Times that everything is measured, each in a fresh process; between two rounds of one thing lie all others."""
+    """How often everything is measured, each time in a fresh process. A round measures all before the next begins."""
     threads: int | None = None
-    """On the CPU; None for the cores that this process may use."""
+    """Threads on the CPU; None for one on each core that this process may use."""
     timeout_s: float = 900.0
-    """Seconds that one process may take in all."""
+    """Seconds after which a process is stopped."""
 
     def __post_init__(self) -> None:
         for name, least in (("warmup", 0), ("min_count", 1), ("min_time_s", 0), ("max_time_s", 0), ("rounds", 1)):
@@ -45,23 +45,23 @@ class Method:
             if not math.isfinite(getattr(self, name)):
                 raise UsageError(f"{name} is at least 0 and finite, not {getattr(self, name)}")
         if self.timeout_s <= 0:
-            raise UsageError(f"timeout_s is at least some seconds, not {self.timeout_s:g}")
+            raise UsageError(f"timeout_s is at least a moment, that is above 0, not {self.timeout_s:g}")
         if self.threads is not None and self.threads < 1:
-            raise UsageError(f"there must be a thread at least, not {self.threads}")
+            raise UsageError(f"threads is at least 1, not {self.threads}")
 
 
 LEAST = 3
-"""Calls that are counted whatever they take."""
+"""Calls that a round counts, however long they take."""
 
 
 @dataclass(frozen=True)
 class Samples:
-    """What one call took again and again, in milliseconds."""
+    """The times of repeated calls, in milliseconds."""
 
     warmup_ms: tuple[float, ...]
     ms: tuple[float, ...]
     complete: bool
-    """Whether count and time are those that the method asks for; False when the longest time was reached before."""
+    """Whether the method's count and time were reached; False if its longest time was over before."""
 
 
 @contextlib.contextmanager
@@ -78,7 +78,14 @@ def gc_disabled() -> Iterator[None]:
 
 
 def time_once(call: Callable[[], _T], clock: Clock = time.perf_counter_ns) -> tuple[float, _T]:
-    """Milliseconds of one call, and what it gave."""
+    """Time one call.
+
+    Args:
+        clock: gives nanoseconds.
+
+    Returns:
+        Milliseconds, and the call's result.
+    """
     with gc_disabled():
         began = clock()
         result = call()
@@ -86,7 +93,11 @@ def time_once(call: Callable[[], _T], clock: Clock = time.perf_counter_ns) -> tu
 
 
 def time_block(call: Callable[[], Any], count: int, clock: Clock = time.perf_counter_ns) -> list[float]:
-    """Milliseconds of each of so many calls, one after the other."""
+    """Time ``count`` calls, one after the other.
+
+    Returns:
+        Milliseconds of each.
+    """
     with gc_disabled():
         return [_timed(call, clock) for _ in range(count)]
 
@@ -98,7 +109,11 @@ def _timed(call: Callable[[], Any], clock: Clock) -> float:
 
 
 def time_calls(call: Callable[[], Any], method: Method, clock: Clock = time.perf_counter_ns) -> Samples:
-    """Warm up, and call until the method is satisfied."""
+    """Warm up, and call until the method's count and time are reached.
+
+    Returns:
+        Milliseconds of every call, those of the warm-up apart.
+    """
     with gc_disabled():
         began = clock()
         warmup: list[float] = []

@@ -1,26 +1,11 @@
-"""What each format can be timed on, and which of it this machine has."""
-
-import ctypes.util
-import platform
+"""What each format can be timed on, and which of it this machine has: PyTorch, every format, and phones on a cable."""
 
 from lightsam.errors import FormatUnavailableError
-from lightsam_exporters import formats
-from lightsam_exporters.formats import FORMATS, coreml, find_format, onnx
-from lightsam_exporters.formats.base import RunOptions
+from lightsam_exporters.formats import FORMATS, describe_format, find_format
 from lightsam_exporters.formats.quiet import import_quietly
 
 from . import iphone, pytorch
 
-RUNTIMES = {
-    "torch": "torch",
-    "onnx": "onnxruntime",
-    "tflite": "ai_edge_litert.interpreter",
-    "coreml": "coremltools",
-    "coreai": "coreai.authoring.asset",
-}
-"""Module to import before the first load is timed."""
-THREADED = ("torch", "onnx", "tflite")
-"""Formats whose runtimes can be told how many threads to use."""
 TIMED = (pytorch.NAME, *FORMATS)
 
 
@@ -32,8 +17,8 @@ def units_of(format_name: str) -> tuple[str, ...]:
     """
     if format_name == pytorch.NAME:
         return pytorch.UNITS
-    phones = iphone.UNITS if format_name == coreml.NAME else ()
-    return (*formats.units_of(format_name), *phones)
+    phones = iphone.UNITS if format_name == iphone.FORMAT else ()
+    return (*describe_format(format_name).units, *phones)
 
 
 def why_not(format_name: str, unit: str) -> str:
@@ -43,23 +28,15 @@ def why_not(format_name: str, unit: str) -> str:
     if format_name == pytorch.NAME:
         return "" if pytorch.is_here(unit) else f"torch finds no {unit} device"
     try:
-        find_format(format_name)
+        return find_format(format_name).why_not(unit)
     except FormatUnavailableError as error:
         return str(error)
-    if format_name == coreml.NAME:
-        return coreml.NOT_HERE if platform.system() != "Darwin" else ""
-    if format_name == onnx.NAME:
-        return onnx.why_not(unit)
-    if (format_name, unit) == ("tflite", "GPU"):
-        return "" if _has_gpu_library() else "LiteRT finds no library of a GPU (Vulkan or OpenCL) here"
-    return ""
 
 
 def why_not_by_default(format_name: str, unit: str) -> str:
     """Why a format is not timed on a unit unless it is asked for by name, in a sentence; empty if it is."""
-    if format_name == "coreai" and platform.system() != "Darwin":
-        return "Apple's runtime for Linux takes many seconds a call: time it by --format coreai"
-    return why_not(format_name, unit)
+    unasked = "" if format_name == pytorch.NAME else describe_format(format_name).why_not_unasked()
+    return unasked or why_not(format_name, unit)
 
 
 def default_units(format_name: str) -> tuple[str, ...]:
@@ -68,19 +45,11 @@ def default_units(format_name: str) -> tuple[str, ...]:
     return tuple(unit for unit in units if not why_not_by_default(format_name, unit))
 
 
-def run_options(format_name: str, unit: str, threads: int) -> RunOptions:
-    """How a format's own loader is told about a unit."""
-    if format_name == coreml.NAME:
-        return RunOptions(compute_units=unit)
-    return RunOptions(unit=unit, threads=threads)
+def is_threaded(format_name: str) -> bool:
+    """Whether a format's runtime can be told how many threads to use."""
+    return format_name == pytorch.NAME or describe_format(format_name).threaded
 
 
 def import_runtime(format_name: str) -> None:
     """Bring in a runtime's library, so that loading a file is not timed with it."""
-    import_quietly(RUNTIMES[format_name])
-
-
-def _has_gpu_library() -> bool:
-    if platform.system() == "Darwin":
-        return True
-    return any(ctypes.util.find_library(name) for name in ("vulkan", "OpenCL"))
+    import_quietly("torch" if format_name == pytorch.NAME else describe_format(format_name).runtime)

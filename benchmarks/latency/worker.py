@@ -1,11 +1,11 @@
-"""One measurement in a fresh process: ``python -m lightsam_benchmarks JOB FINDING``, both pickled files.
+"""One measurement in a fresh process: ``python -m lightsam_benchmarks.latency JOB FINDING``, both pickled files.
 
 A runtime that aborts takes this process with it and nothing else; `run` sees that and records it.
 """
 
+import gc
 import os
 import pickle
-import resource
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
@@ -18,18 +18,22 @@ import psutil
 import torch
 
 from lightsam.errors import in_words
+from lightsam.geometry import Preprocess
 from lightsam.predictor import Encoding, Predictor
 from lightsam.prompts import Prompt, encode_prompts
 from lightsam.stages import STAGE_NAMES
 from lightsam.transforms import open_image, to_model_input
 from lightsam_exporters import artifacts
-from lightsam_exporters.formats import coreml, find_format, onnx
-from lightsam_exporters.formats.base import Session
-from lightsam_exporters.formats.residency import Share, onnx_residency, residency
+from lightsam_exporters.formats import find_format
+from lightsam_exporters.formats.base import Share
+from lightsam_exporters.formats.running import RunOptions, Session
 
 from . import iphone, pytorch, units
 from .record import CALL, FAILED, FIRST_MASK, OK, PAIR, PROMPTS, Parity, Round, Unit
 from .timing import Method, time_calls, time_once
+
+_STATUS = Path("/proc/self/status")
+"""Of this process, on Linux."""
 
 
 @dataclass(frozen=True)
@@ -40,7 +44,10 @@ class Job:
     mode: str
     """Of PyTorch; empty for files."""
     model: str
-    image_size: int
+    preprocess: Preprocess
+    """How the model takes its images."""
+    takes_masks: bool
+    """Whether its decoder takes a mask as a prompt."""
     point_slots: int | None
     scope: str
     unit: str
@@ -99,6 +106,7 @@ def stages_of(scope: str) -> tuple[str, ...]:
 def _prepare(job: Job) -> None:
     torch.set_num_threads(job.threads)
     units.import_runtime(job.format)
+    gc.freeze()  # collections between measurements need not go through all that was imported
 
 
 def ready(job: Job) -> dict[str, Callable[[], Any]]:
@@ -115,7 +123,7 @@ def ready(job: Job) -> dict[str, Callable[[], Any]]:
 
 def inputs_of(job: Job) -> Mapping[str, np.ndarray]:
     """What a stage is given: a photograph, or one tap in its middle over drawn embeddings."""
-    image, frame = to_model_input(open_image(job.image), job.image_size)
+    image, frame = to_model_input(open_image(job.image), job.preprocess)
     if job.scope == STAGE_NAMES[0]:
         return {"image": image}
     embeddings = np.random.Generator(np.random.PCG64(0)).uniform(-2, 2, job.embeddings).astype(np.float32)
@@ -136,9 +144,9 @@ def _measure(job: Job) -> Finding:
     calls = _calls(job, loaded)
     first_call_ms, _ = time_once(next(iter(calls.values())))
     samples = {name: time_calls(call, job.method) for name, call in calls.items()}
-    peak, device_memory = _peak_memory(), _device_memory(job)
+    peak, device_memory = peak_memory(), _device_memory(job)
     one = next(iter(loaded.values()))
-    threads = job.threads if job.format in units.THREADED else None
+    threads = job.threads if units.is_threaded(job.format) else None
     actual = Unit(job.unit, one.unit, one.runtime, threads)
     del calls, loaded, one
     load_warm_ms, _ = time_once(partial(_load_all, job))
@@ -167,8 +175,8 @@ def _parity(job: Job) -> Parity | None:
     """Of PyTorch in another way than the reference's."""
     if job.format != pytorch.NAME or job.scope != PAIR or (job.mode, job.unit) == pytorch.REFERENCE:
         return None
-    report = pytorch.judged(job.files[STAGE_NAMES[0]], job.model, job.image_size, job.unit, job.mode)
-    return Parity.of(report.as_dict())
+    report = pytorch.judged(job.files[STAGE_NAMES[0]], job.model, job.preprocess.image_size, job.unit, job.mode)
+    return Parity.of(report)
 
 
 def _load_all(job: Job) -> dict[str, Session]:
@@ -183,10 +191,9 @@ def load(job: Job, stage: str) -> Session:
     """
     path = job.files[stage]
     if job.format == pytorch.NAME:
-        ours = pytorch.TorchStage(path, job.model, job.image_size, stage, job.unit, job.mode)
+        ours = pytorch.TorchStage(path, job.model, job.preprocess.image_size, stage, job.unit, job.mode)
         return ours.session if job.scope == PAIR else ours.on_device
-    how = units.run_options(job.format, job.unit, job.threads)
-    return find_format(job.format).start(path, stage, how)
+    return find_format(job.format).start(path, stage, RunOptions(job.unit, threads=job.threads))
 
 
 def _calls(job: Job, loaded: Mapping[str, Session]) -> dict[str, Callable[[], Any]]:
@@ -194,7 +201,13 @@ def _calls(job: Job, loaded: Mapping[str, Session]) -> dict[str, Callable[[], An
     if job.scope != PAIR:
         return {CALL: loaded[job.scope].prepare(inputs_of(job))}
     encoder, decoder = (loaded[name].run for name in STAGE_NAMES)
-    predictor = Predictor(encoder, decoder, job.image_size, job.point_slots)
+    predictor = Predictor(
+        encoder,
+        decoder,
+        job.preprocess,
+        point_slots=job.point_slots,
+        takes_masks=job.takes_masks,
+    )
     (tap,) = taps(job, 1)
 
     encodings: list[Encoding] = []
@@ -210,14 +223,9 @@ def _calls(job: Job, loaded: Mapping[str, Session]) -> dict[str, Callable[[], An
 
 
 def _residency(job: Job) -> list[Share]:
-    if job.scope == PAIR:
+    if job.scope == PAIR or job.format == pytorch.NAME:
         return []
-    if job.format == coreml.NAME:
-        return residency(job.files[job.scope], job.unit)
-    if job.format == onnx.NAME and job.unit != onnx.UNITS[0]:
-        how = units.run_options(job.format, job.unit, job.threads)
-        return onnx_residency(job.files[job.scope], inputs_of(job), how)
-    return []
+    return find_format(job.format).residency(job.files[job.scope], job.unit, inputs_of(job))
 
 
 def _evict(paths: Iterable[Path]) -> bool:
@@ -231,14 +239,18 @@ def _evict(paths: Iterable[Path]) -> bool:
     return True
 
 
-def _peak_memory() -> int:
+def peak_memory() -> int:
     """Largest resident memory of this process so far, in bytes."""
-    status = Path("/proc/self/status")
-    if status.exists():
+    if _STATUS.exists():
         # ru_maxrss would also count that of the process that started this one: it outlives exec on Linux.
-        for line in status.read_text().splitlines():
+        for line in _STATUS.read_text(encoding="utf-8").splitlines():
             if line.startswith("VmHWM:"):
                 return int(line.split()[1]) * 1024
+    memory = psutil.Process().memory_info()
+    if hasattr(memory, "peak_wset"):  # on Windows alone
+        return int(memory.peak_wset)
+    import resource  # not on Windows
+
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss  # bytes on macOS
 
 

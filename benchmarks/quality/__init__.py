@@ -1,7 +1,7 @@
 """Masks against ground truth: how good the masks of a model, or of an exported file, are on annotated images.
 
-The way of the data: `evaluation` says what is asked; `coco`, `mask_folder` and `bsds` read a `dataset`; `subjects`
-loads what is evaluated; `prompts` makes boxes and clicks from ground truth, and `answers` scores one image; `run` goes
-over all images, and with its `journal` survives being killed; `record` is what comes out, `compare` pairs two subjects,
-`report` and `page` read records.
+The way of the data: `evaluation` says what is asked; `ground_truth` reads a `dataset`, by `coco`, `mask_folder` or
+`bsds`; `subjects` loads what is evaluated; `prompts` makes boxes and clicks from ground truth, and `predictions` scores
+one image; `run` goes over all images and, with its `journal`, survives being killed. `record` is what comes out:
+`compare` pairs two subjects, and `report`, `page` and `writers` show it.
 """

@@ -10,7 +10,7 @@ import math
 from collections import Counter
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import numpy as np
 
@@ -19,7 +19,19 @@ from lightsam.errors import DatasetError
 from .dataset import Box, DataSet, Sample, Truth, keep
 from .evaluation import COCO, Evaluation
 
-_Rle = dict[str, Any]
+_FARTHEST = 2**17
+"""Pixels: a coordinate beyond is damage, and drawing towards it would take memory without end."""
+_LARGEST = 2**28
+"""Pixels of an image, of which a mask takes a byte each."""
+
+
+class Rle(TypedDict):
+    """A run-length encoded mask, as COCO has it."""
+
+    size: list[int]
+    """Height and width."""
+    counts: str
+    """The runs, compressed."""
 
 
 def read(evaluation: Evaluation) -> DataSet:
@@ -33,9 +45,9 @@ def read(evaluation: Evaluation) -> DataSet:
     images = {image["id"]: image for image in content["images"]}
     if len(images) < len(content["images"]):
         raise DatasetError(f"{path} has two images with the same id")
-    labels = {entry.get("id"): str(entry.get("name", "")) for entry in content.get("categories") or ()}
+    labels = {entry.get("id"): str(entry.get("name", "")) for entry in content["categories"]}
     dropped: Counter[str] = Counter()
-    objects: dict[Any, list[tuple[Truth, _Rle]]] = {}
+    objects: dict[Any, list[tuple[Truth, Rle]]] = {}
     known = set()
     for entry in content["annotations"]:
         where = f"{path}, annotation {entry.get('id')!r},"
@@ -61,15 +73,26 @@ def read(evaluation: Evaluation) -> DataSet:
     return DataSet(path.name, COCO, tuple(samples), dropped)
 
 
-def decode(rle: Mapping[str, Any]) -> np.ndarray:
-    """A run-length encoded mask as (height, width) bool."""
-    return _masks().decode(rle).astype(bool)
+def decode(rle: Rle) -> np.ndarray:
+    """A run-length encoded mask as (height, width) bool.
+
+    Raises:
+        ValueError: if its runs cannot be decoded.
+    """
+    try:
+        return _masks().decode(rle).astype(bool)
+    except RuntimeError as error:  # of the C++ inside
+        raise ValueError(str(error).splitlines()[0]) from error
 
 
-def encode(mask: np.ndarray) -> _Rle:
+def encode(mask: np.ndarray) -> Rle:
     """A (height, width) bool mask, run-length encoded, with ``counts`` as text."""
-    rle = _masks().encode(np.asfortranarray(mask, np.uint8))
-    return {"size": list(rle["size"]), "counts": rle["counts"].decode()}
+    return _as_text(_masks().encode(np.asfortranarray(mask, np.uint8)))
+
+
+def _as_text(rle: Mapping[str, Any]) -> Rle:
+    counts = rle["counts"]
+    return {"size": list(rle["size"]), "counts": counts if isinstance(counts, str) else counts.decode()}
 
 
 def _masks() -> Any:
@@ -85,8 +108,10 @@ def _content(path: Path) -> dict[str, Any]:
         raise DatasetError(f"there is no file of annotations {path}") from error
     except (OSError, ValueError) as error:
         raise DatasetError(f"{path} cannot be read as JSON ({error})") from error
-    for key in ("images", "annotations"):
+    for key in ("images", "annotations", "categories"):
         entries = content.get(key) if isinstance(content, dict) else None
+        if key == "categories" and entries is None:  # labels may be left out
+            content[key] = entries = []
         if not isinstance(entries, list) or not all(isinstance(entry, dict) for entry in entries):
             raise DatasetError(f"{path} is no COCO file: it has no list of {key}")
         for entry in entries:
@@ -98,33 +123,34 @@ def _content(path: Path) -> dict[str, Any]:
         sides = [image.get("width"), image.get("height")]
         if "id" not in image or not isinstance(image.get("file_name"), str):
             raise DatasetError(f"{path}, image {image.get('id')!r}, has no id or no file_name")
-        if not all(isinstance(side, int) and side > 0 for side in sides):
-            raise DatasetError(f"{path}, image {image['id']!r}, has no width and height in pixels")
+        if not all(isinstance(side, int) and side > 0 for side in sides) or math.prod(sides) > _LARGEST:
+            raise DatasetError(f"{path}, image {image['id']!r}, has no width and height in pixels, or is too large")
         if image["file_name"] in names:
             raise DatasetError(f"{path} has two images with the file name {image['file_name']}")
         names.add(image["file_name"])
     return content
 
 
-def _rle(entry: Mapping[str, Any], image: Mapping[str, Any], where: str) -> _Rle:
+def _rle(entry: Mapping[str, Any], image: Mapping[str, Any], where: str) -> Rle:
     segmentation, height, width = entry.get("segmentation"), image["height"], image["width"]
     masks = _masks()
     try:
         if isinstance(segmentation, list):
             if not all(_is_polygon(polygon) for polygon in segmentation):
-                raise DatasetError(f"{where} has a polygon that is not three or more pairs of x and y")
+                raise DatasetError(f"{where} has a polygon that is not three or more pairs of x and y near its image")
             parts = masks.frPyObjects(segmentation, height, width) if segmentation else []
-            return dict(masks.merge(parts)) if parts else encode(np.zeros((height, width), bool))
+            return _as_text(masks.merge(parts)) if parts else encode(np.zeros((height, width), bool))
         if isinstance(segmentation, dict) and list(segmentation.get("size", ())) == [height, width]:
             counts = segmentation.get("counts")
             if isinstance(counts, list):
                 if not all(isinstance(run, int) and run >= 0 for run in counts) or sum(counts) != height * width:
                     raise DatasetError(f"{where} has runs that do not add up to its image's {height * width} pixels")
-                return dict(masks.frPyObjects(segmentation, height, width))
+                return _as_text(masks.frPyObjects(segmentation, height, width))
             if isinstance(counts, str):
-                decode(segmentation)  # the only check of compressed runs that there is
-                return {"size": [height, width], "counts": counts}
-    except (ValueError, TypeError, IndexError, RuntimeError) as error:
+                rle: Rle = {"size": [height, width], "counts": counts}
+                decode(rle)  # the only check of compressed runs that there is
+                return rle
+    except (ValueError, TypeError, IndexError, OverflowError, RuntimeError) as error:
         if isinstance(error, DatasetError):
             raise
         raise DatasetError(f"{where} has a mask that cannot be decoded ({error})") from error
@@ -136,11 +162,13 @@ def _is_polygon(polygon: Any) -> bool:
         isinstance(polygon, list)
         and len(polygon) >= 6
         and len(polygon) % 2 == 0
-        and all(isinstance(number, int | float) and math.isfinite(number) for number in polygon)
+        and all(
+            isinstance(number, int | float) and abs(number) <= _FARTHEST for number in polygon
+        )  # NaN is refused, too
     )
 
 
-def _area(rle: _Rle, where: str) -> int:
+def _area(rle: Rle, where: str) -> int:
     height, width = rle["size"]
     area = int(_masks().area(rle))
     if area > height * width:
@@ -158,12 +186,10 @@ def _box(entry: Mapping[str, Any], image: Mapping[str, Any]) -> Box | None:
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 
-def _sample(folder: Path, image: Mapping[str, Any], found: list[tuple[Truth, _Rle]]) -> Sample:
+def _sample(folder: Path, image: Mapping[str, Any], found: list[tuple[Truth, Rle]]) -> Sample:
     digest = hashlib.sha256()
     for truth, rle in found:
-        counts = rle["counts"]
-        digest.update(f"{truth.id} {truth.box} {truth.area} ".encode())
-        digest.update(counts.encode() if isinstance(counts, str) else counts)
+        digest.update(f"{truth.id} {truth.box} {truth.area} {rle['counts']}".encode())
 
     def reader() -> Callable[[int], np.ndarray]:
         return lambda index: decode(found[index][1])

@@ -3,18 +3,16 @@
 import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
-from importlib.util import find_spec
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from lightsam.errors import DatasetError, FormatUnavailableError, ImageError
+from lightsam.errors import DatasetError, ImageError
 
-from .evaluation import BSDS, COCO, Evaluation
+from .evaluation import Evaluation
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
-_EXTRA, _PACKAGES = "evaluate", ("faster_coco_eval", "scipy")
 _ORIENTATION = 0x0112
 """The EXIF tag; from 5 on, height and width change places."""
 
@@ -133,32 +131,6 @@ def images_in(folder: Path) -> dict[str, Path]:
             raise DatasetError(f"{images[path.stem]} and {path} would share their ground truth: rename one")
         images[path.stem] = path
     return images
-
-
-def load(evaluation: Evaluation) -> DataSet:
-    """Read the ground truth, draw the sample, and make sure that its images are there.
-
-    Raises:
-        DatasetError: for ground truth that cannot be used; the message names file and object.
-        ImageError: for an image that is missing or damaged.
-        FormatUnavailableError: if the extra ``evaluate`` is not installed.
-    """
-    for package in _PACKAGES:
-        if find_spec(package) is None:
-            raise FormatUnavailableError.for_extra(_EXTRA, package)
-    if evaluation.kind == COCO:
-        from .coco import read
-    elif evaluation.kind == BSDS:
-        from .bsds import read
-    else:
-        from .mask_folder import read
-    found = read(evaluation)
-    if not found.samples:
-        dropped = ", ".join(f"{count} {what}" for what, count in found.dropped.items() if count)
-        raise DatasetError(f"{evaluation.truth} has no object left to evaluate{f': {dropped}' if dropped else ''}")
-    sample = found.sampled(evaluation.limit, evaluation.seed)
-    sample.check_images()
-    return sample
 
 
 def keep(evaluation: Evaluation, where: str, area: int) -> bool:

@@ -4,19 +4,21 @@ import hashlib
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
 
 from filelock import FileLock, Timeout
 
-from lightsam import __version__
+from lightsam.documents import convert, parse_json
 from lightsam.errors import ContractError, UsageError
 from lightsam.files import WriteError, ensure_writable, reason, write_text
+from lightsam.version import __version__
 
+from .coco import decode
 from .dataset import DataSet
-from .evaluation import Evaluation
+from .evaluation import CLICKS, Evaluation
 from .predictions import Scores
+from .worst import Case
 
 _OTHER = "delete it, choose another --output, or say --overwrite"
 
@@ -32,12 +34,35 @@ def path_of(output: Path) -> Path:
     return output.with_name(f"{output.stem}.partial.jsonl")
 
 
+@dataclass(frozen=True)
+class Head:
+    """The first line of a journal."""
+
+    evaluation: str
+    """`digest` of what is asked."""
+
+
+@dataclass(frozen=True)
+class Line:
+    """What one subject did on one image."""
+
+    subject: str
+    sha256: str
+    """Of its weights and files, and what runs them."""
+    image: str
+    """File name."""
+    scores: dict[str, Scores]
+    """By kind of prompt."""
+    worst: tuple[Case, ...]
+    """Masks that were among the worst of the run so far."""
+
+
 class Journal:
     """The lines of one run."""
 
-    def __init__(self, path: Path, lines: list[dict[str, Any]]) -> None:
+    def __init__(self, path: Path, lines: Sequence[Line]) -> None:
         self._path = path
-        self._lines = {(line["subject"], line["image"]): line for line in lines}
+        self._lines = {(line.subject, line.image): line for line in lines}
 
     def check(self, subject: str, sha256: str) -> None:
         """Make sure that what was done was done with the same weights and files.
@@ -46,36 +71,36 @@ class Journal:
             ContractError: if not.
         """
         for (name, _), line in self._lines.items():
-            if name == subject and line["sha256"] != sha256:
+            if name == subject and line.sha256 != sha256:
                 raise ContractError(
                     f"{self._path} was begun with other weights or files, or another runtime, of {subject}: {_OTHER}"
                 )
 
     def scores(self, subject: str, image: str) -> dict[str, Scores] | None:
-        """What was done already."""
+        """Scores by kind of prompt of an image that was done already; None if it was not."""
         line = self._lines.get((subject, image))
-        return None if line is None else {kind: Scores(**one) for kind, one in line["scores"].items()}
+        return None if line is None else line.scores
 
-    def worst(self, subject: str) -> list[dict[str, Any]]:
-        """Answers of a subject that were kept to be drawn."""
-        return [kept for (name, _), line in self._lines.items() if name == subject for kept in line["worst"]]
+    def worst(self, subject: str) -> list[Case]:
+        """Masks of a subject that were kept to be drawn."""
+        return [kept for (name, _), line in self._lines.items() if name == subject for kept in line.worst]
 
-    def add(
-        self, subject: str, sha256: str, image: str, scores: dict[str, Scores], worst: list[dict[str, Any]]
-    ) -> None:
+    def add(self, line: Line) -> None:
         """Write one image's scores down.
 
         Raises:
             WriteError: if the system refuses.
         """
-        told = {kind: asdict(one) for kind, one in scores.items()}
-        line = {"subject": subject, "sha256": sha256, "image": image, "scores": told, "worst": worst}
         try:
             with self._path.open("a", encoding="utf-8") as lines:
-                lines.write(json.dumps(line, allow_nan=False) + "\n")
+                lines.write(_as_text(line))
         except OSError as error:
             raise WriteError(f"cannot write {self._path}: {reason(error)}") from error
-        self._lines[subject, image] = line
+        self._lines[line.subject, line.image] = line
+
+
+def _as_text(line: Head | Line) -> str:
+    return json.dumps(asdict(line), allow_nan=False) + "\n"
 
 
 @contextmanager
@@ -97,42 +122,60 @@ def opened(output: Path, run: str, data: DataSet, subjects: Sequence[str], overw
     """
     path = path_of(output)
     ensure_writable(path.parent)
+    held = False
     try:
         with FileLock(f"{path}.lock", timeout=0):
             lines = _lines(path, run, data, subjects, overwrite)
-            if lines is None:
-                write_text(path, json.dumps({"evaluation": run}) + "\n")
-            else:
-                write_text(path, "".join(json.dumps(line) + "\n" for line in [{"evaluation": run}, *lines]))
-            yield Journal(path, lines or [])
+            write_text(path, _as_text(Head(run)) + "".join(map(_as_text, lines)))
+            yield Journal(path, lines)
             path.unlink()
     except Timeout as error:
+        held = True
         raise UsageError(f"another evaluation is writing {output}: wait for it, or choose another --output") from error
     finally:
-        Path(f"{path}.lock").unlink(missing_ok=True)
+        if not held:  # by another process, which would lose its lock
+            Path(f"{path}.lock").unlink(missing_ok=True)
 
 
-def _lines(
-    path: Path, run: str, data: DataSet, subjects: Sequence[str], overwrite: bool
-) -> list[dict[str, Any]] | None:
-    """Lines of the same run; None if there is none that may be continued."""
+def _lines(path: Path, run: str, data: DataSet, subjects: Sequence[str], overwrite: bool) -> list[Line]:
+    """Lines of the same run; none if there is none that may be continued."""
     if not path.exists():
-        return None
+        return []
     try:
         # What has no end of line was not finished.
         head, *rest = path.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
-        if json.loads(head)["evaluation"] != run:
+        what = "the journal of an evaluation"
+        if convert(parse_json(head, path, what), Head, path, what).evaluation != run:
             raise ValueError("it asks something else, or of other data")
-        lines = [json.loads(line) for line in rest]
-        if not all({"subject", "sha256", "image", "scores", "worst"} <= set(line) for line in lines):
-            raise ValueError("a line is damaged")
-        if not {line["image"] for line in lines} <= {sample.name for sample in data.samples}:
-            raise ValueError("it names an image that is not in the data")
-        left_out = {line["subject"] for line in lines} - set(subjects)
+        lines = [convert(parse_json(line, path, what), Line, path, what) for line in rest]
+        for line in lines:
+            _check(line, data)
+        left_out = {line.subject for line in lines} - set(subjects)
         if left_out:
             raise ValueError(f"it began with {', '.join(sorted(left_out))}, too")
-    except (OSError, ValueError, KeyError, TypeError) as error:
+    except (OSError, ValueError) as error:  # a ContractError is a ValueError
         if overwrite:
-            return None
+            return []
         raise ContractError(f"{path} is not of this evaluation ({error}): {_OTHER}") from error
     return lines
+
+
+def _check(line: Line, data: DataSet) -> None:
+    """Make sure that a line fits the ground truth.
+
+    Raises:
+        ValueError: if not.
+    """
+    sample = next((sample for sample in data.samples if sample.name == line.image), None)
+    if sample is None:
+        raise ValueError(f"it names an image that is not in the data: {line.image}")
+    count = len(sample.objects)
+    for kind, scores in line.scores.items():
+        clicks = count if kind == CLICKS else 0
+        if [len(scores.ious), len(scores.boundary_ious), len(scores.click_ious)] != [count, count, clicks]:
+            raise ValueError(f"its line of {line.image} has not one score for each object")
+    for case in line.worst:
+        of_the_line = (case.subject, case.image) == (line.subject, line.image) and 0 <= case.index < count
+        if not of_the_line or case.mask["size"] != [*sample.size[::-1]]:
+            raise ValueError(f"its line of {line.image} keeps a mask that does not fit the image")
+        decode(case.mask)

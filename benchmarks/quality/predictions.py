@@ -8,9 +8,10 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
+from lightsam.geometry import Frame
 from lightsam.predictor import Encoding, Prediction, Predictor
 from lightsam.prompts import Prompt
-from lightsam.transforms import Frame, open_image
+from lightsam.transforms import open_image
 
 from .dataset import Sample
 from .evaluation import BEST, BOX, CLICKS, POINT, THROUGH_MODEL, Evaluation

@@ -1,4 +1,4 @@
-"""The record of an evaluation: every field documented here and in the README (a test holds the two together).
+"""The record of an evaluation: every field documented here and in `docs/schemas.md` (a test holds the two together).
 
 IoUs are shares from 0 to 1, rounded to five digits. Files are named without the folders that they lie in.
 """

@@ -1,17 +1,13 @@
-"""Records for people: the rows of the tables that the terminal, the README and the page share."""
+"""Records for people: the tables and notes that the terminal, the docs and the page share."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
 
-from lightsam.errors import UsageError
-from lightsam.files import write_text
-from lightsam_benchmarks.latency.report import Table, as_markdown
+from lightsam_benchmarks.tables import Table, as_markdown
 
 from .evaluation import CLICKS
 from .record import Difference, Record, Result
 from .scores import SIZES
 
-SUFFIXES = (".html", ".md")
 _UNTRAINED = "untrained weights: these masks mean nothing"
 
 
@@ -32,6 +28,7 @@ def tables(record: Record) -> list[Table]:
     """Every subject and kind of prompt, the clicks, and what ``--vs`` found."""
     sizes = [name for name, *_ in SIZES]
     counts = {name: score.objects for result in record.results for name, score in result.by_size.items()}
+    targets = list(dict.fromkeys(target for result in record.results for target in result.noc))
     made = [
         Table(
             f"Mean IoU with ground truth, {record.data.objects} objects in {record.data.images} images",
@@ -48,8 +45,8 @@ def tables(record: Record) -> list[Table]:
         ),
         Table(
             "Clicks: mean IoU after each, and the clicks to an IoU (objects that get there)",
-            ("subject", *(f"{number}" for number in range(1, record.clicks + 1)), *_noc_columns(record)),
-            tuple(_clicks_row(result) for result in record.results if result.prompts == CLICKS),
+            ("subject", *(f"{number}" for number in range(1, record.clicks + 1)), *(f"NoC@{iou}" for iou in targets)),
+            tuple(_clicks_row(result, targets) for result in record.results if result.prompts == CLICKS),
             1,
         ),
         *differences(record.differences),
@@ -68,13 +65,10 @@ def _row(result: Result, sizes: Sequence[str]) -> tuple[str, ...]:
     )
 
 
-def _noc_columns(record: Record) -> list[str]:
-    return [f"NoC@{target}" for target in dict.fromkeys(t for result in record.results for t in result.noc)]
-
-
-def _clicks_row(result: Result) -> tuple[str, ...]:
-    reached = (f"{one.clicks:.2f} ({one.share:.0%})" for one in result.noc.values())
-    return (result.subject, *map(iou, result.after_click), *reached)
+def _clicks_row(result: Result, targets: Sequence[str]) -> tuple[str, ...]:
+    reached = (result.noc.get(target) for target in targets)
+    shown = ("" if one is None else f"{one.clicks:.2f} ({one.share:.0%})" for one in reached)
+    return (result.subject, *map(iou, result.after_click), *shown)
 
 
 def differences(found: Sequence[Difference]) -> list[Table]:
@@ -150,30 +144,3 @@ def markdown(records: Sequence[Record]) -> str:
         parts += [as_markdown(table) for table in tables(record)]
         parts.append("\n".join(f"- {line}" for line in notes(record)))
     return "\n\n".join(parts) + "\n"
-
-
-def check_suffix(path: Path, suffixes: Sequence[str] = SUFFIXES) -> None:
-    """Refuse a report of no known kind before any work.
-
-    Raises:
-        UsageError: naming the kinds.
-    """
-    if path.suffix not in suffixes:
-        raise UsageError(f"{path} must end in {' or '.join(suffixes)}")
-
-
-def write_report(records: Sequence[Record], path: Path) -> None:
-    """Write the page or the Markdown tables, by the suffix of ``path``.
-
-    Raises:
-        UsageError: for another suffix.
-        WriteError: if the system refuses.
-    """
-    check_suffix(path)
-    if path.suffix == ".html":
-        from .page import as_html
-
-        content = as_html(records)
-    else:
-        content = markdown(records)
-    write_text(path, content)

@@ -4,30 +4,25 @@ import datetime
 import hashlib
 import platform
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from lightsam import __version__
 from lightsam.prompts import Prompt
+from lightsam.version import __version__
 from lightsam_benchmarks import machine
 
 from .compare import bootstrap, within
 from .dataset import DataSet
 from .evaluation import BSDS, CLICKS, Evaluation
-from .journal import Journal, digest, opened
+from .journal import Journal, Line, digest, opened
 from .predictions import Scores, prediction
 from .record import Data, Difference, Evaluated, Object, Reached, Record, Result, SizeScore
 from .scores import DIGITS, NOC_TARGETS, SIZES, clicks_to, size_of
 from .storage import write
 from .subjects import Candidate, Loaded
 from .worst import Case, Worst
-
-_VERSIONS = (
-    "torch", "numpy", "pillow", "scipy", "faster-coco-eval", "onnxruntime", "ai-edge-litert", "coremltools",
-    "coreai-core",
-)  # fmt: skip
 
 OnStep = Callable[[str], None]
 
@@ -105,7 +100,7 @@ def _one(
                     kept.append(case)  # noqa: B023
 
             scores = prediction(loaded.predictor, sample, evaluation, offer)
-            journal.add(name, sha256, sample.name, scores, [asdict(case) for case in kept])
+            journal.add(Line(name, sha256, sample.name, scores, tuple(kept)))
         for kind, one in scores.items():
             together[kind].ious += one.ious
             together[kind].boundary_ious += one.boundary_ious
@@ -167,7 +162,7 @@ def _record(
         lightsam=__version__,
         git=machine.git_state(),
         python=platform.python_version(),
-        versions=machine.versions(_VERSIONS),
+        versions=machine.versions((*machine.ran_by(), "scipy", "faster-coco-eval")),
         chip=machine.chip(),
         data=Data(
             name=data.name,

@@ -10,6 +10,7 @@ from lightsam.errors import ContractError
 from lightsam.files import write_text
 from lightsam_benchmarks.sweep_results import records_in
 
+from .evaluation import CLICKS
 from .record import SCHEMA, Record
 
 WHAT = "an evaluation's record"
@@ -81,4 +82,6 @@ def from_json(content: Any, path: Path) -> Record:
     for result in record.results:
         if not len(result.ious) == len(result.boundary_ious) == len(record.objects):
             raise ContractError(f"the record {path} is damaged: {result.subject}, {result.prompts}, lacks objects")
+        if len(result.after_click) != (record.clicks if result.prompts == CLICKS else 0):
+            raise ContractError(f"the record {path} is damaged: {result.subject} has not {record.clicks} clicks")
     return record

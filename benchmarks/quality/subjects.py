@@ -16,11 +16,10 @@ from lightsam.weights.sources import TRAINED
 from lightsam_benchmarks import subject
 from lightsam_benchmarks.latency import pytorch
 from lightsam_benchmarks.latency.record import Subject
-from lightsam_exporters import manifest
 from lightsam_exporters.artifacts import sha256
 from lightsam_exporters.formats import find_format
-from lightsam_exporters.formats.base import RunOptions
-from lightsam_exporters.loading import Export, exports_at, load_pair, predictor_of
+from lightsam_exporters.formats.running import RunOptions
+from lightsam_exporters.loading import Export, find_exports, is_export, load_pair, predictor_of
 
 from .evaluation import Evaluation
 
@@ -135,14 +134,17 @@ def _of(name: str, loading: Loading) -> list[Candidate]:
     if name in MODELS:
         return [of_model(name, weights, loading) for weights in loading.weights or (TRAINED,)]
     folder = Path(name)
-    if not (folder.exists() or (folder.parent / manifest.FILE_NAME).exists()):  # then a message lists what is there
+    if not folder.exists():
         raise UsageError(
             f"there is neither a model nor a folder {name!r}; the models are: {', '.join(MODELS)}; a folder is one of "
             "exports, such as artifacts/mobile_sam/onnx-float16"
         )
     # Absolute, as a folder may be given as ".".
     formats = loading.formats or (None,)
-    there = [entry for name in formats for entry in exports_at(folder.absolute(), name, loading.precision)]
+    folder = folder.absolute()
+    if is_export(folder):  # it is that one, whatever formats are asked for of others
+        return [of_export(find_exports(folder)[0], loading)]
+    there = [entry for name in formats for entry in find_exports(folder, name, loading.precision)]
     once = {entry.name: entry for entry in there}  # an export's own folder is that export, whatever the format
     return [of_export(entry, loading) for entry in once.values()]
 
@@ -157,16 +159,15 @@ def of_model(name: str, weights: str, loading: Loading) -> Candidate:
 
     def load() -> Loaded:
         _limit_threads(loading)
-        model = load_model(
+        loaded = load_model(
             name,
             weights=weights,
             image_size=loading.image_size,
             accept_license=loading.accept_license,
             progress=loading.progress,
         )
-        assert model.weights is not None  # load_model sets it
-        about = subject.of_model(name, model, model.weights, pytorch.EAGER)
-        return Loaded(Predictor.from_model(model), about, {}, f"PyTorch {torch.__version__}, CPU")
+        about = subject.of_model(name, loaded.sam, loaded.weights, pytorch.EAGER)
+        return Loaded(Predictor.from_model(loaded), about, {}, f"PyTorch {torch.__version__}, CPU")
 
     card = MODELS[name]
     shown = Subject(name, card.resolve_image_size(loading.image_size), *_EAGER, None, _UNKNOWN).title

@@ -1,13 +1,13 @@
 """The worst answers of a run, kept so that people can look at them: a few masks, not all."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
 from lightsam.prompts import Prompt
 
-from .coco import encode
+from .coco import Rle, encode
 
 KEPT = 6
 """Of each subject and kind of prompt."""
@@ -26,7 +26,7 @@ class Case:
     points: tuple[tuple[float, float], ...]
     labels: tuple[int, ...]
     box: tuple[float, float, float, float] | None
-    mask: dict[str, Any]
+    mask: Rle
     """Run-length encoded, see `coco.decode`."""
 
     @property
@@ -41,12 +41,12 @@ class Worst:
     Whatever is among the worst of the whole run was among the worst when it came, so nothing else need be encoded.
     """
 
-    def __init__(self, subject: str, known: list[dict[str, Any]]) -> None:
+    def __init__(self, subject: str, known: Sequence[Case]) -> None:
         """Go on from what an earlier process kept."""
         self._subject = subject
         self._cases: dict[str, list[Case]] = {}
-        for entry in known:
-            self._keep(_case(entry))
+        for case in known:
+            self._keep(case)
 
     def offer(self, image: str, kind: str, index: int, iou: float, mask: np.ndarray, prompt: Prompt) -> Case | None:
         """Keep an answer if it is among the worst; returns what was kept."""
@@ -69,11 +69,3 @@ class Worst:
     def cases(self) -> list[Case]:
         """The worst first, by kind of prompt."""
         return [case for cases in self._cases.values() for case in cases]
-
-
-def _case(entry: dict[str, Any]) -> Case:
-    box = entry["box"]
-    points = tuple((x, y) for x, y in entry["points"])
-    return Case(
-        **{**entry, "points": points, "labels": tuple(entry["labels"]), "box": None if box is None else tuple(box)}
-    )

@@ -8,7 +8,7 @@ from rich.table import Table
 
 from lightsam.cli.console import DownloadBar, err, out, progress
 from lightsam.cli.groups import RUN, RunByDefault
-from lightsam.cli.options import examples, names_in
+from lightsam.cli.options import AcceptLicense, examples, names_in
 from lightsam.cli.tables import print_tables
 
 if TYPE_CHECKING:
@@ -62,16 +62,17 @@ def run(
     ] = None,
     threads: Annotated[int | None, typer.Option(help="On the CPU; all usable cores by default.")] = None,
     warmup: Annotated[int, typer.Option(help="Calls that are not counted, after the first.")] = 2,
-    min_count: Annotated[int, typer.Option(help="Calls that are counted at least, in every round.")] = 10,
-    min_time: Annotated[float, typer.Option(help="Seconds that they take at least, in every round.")] = 1,
-    max_time: Annotated[float, typer.Option(help="Seconds after which three calls are enough.")] = 60,
-    rounds: Annotated[int, typer.Option(help="Times that everything is measured, each in fresh processes.")] = 3,
-    timeout: Annotated[float, typer.Option(help="Seconds that one process may take in all.")] = 900,
+    min_count: Annotated[int, typer.Option(help="Calls that every round counts, at least.")] = 10,
+    min_time: Annotated[float, typer.Option(help="Seconds that these calls take together, at least.")] = 1,
+    max_time: Annotated[float, typer.Option(help="Stop after these seconds, once three calls are counted.")] = 60,
+    rounds: Annotated[int, typer.Option(help="How often everything is measured, each time in fresh processes.")] = 3,
+    timeout: Annotated[float, typer.Option(help="Seconds after which a process is stopped.")] = 900,
     output: Annotated[
         Path | None,
         typer.Option(metavar="FILE.json", help="The record; by default a new one in DIR/../benchmarks."),
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record that is there.")] = False,
+    accept_license: AcceptLicense = False,
 ) -> None:
     """Time every stage, and both together, each in a fresh process; write a record and a page."""
     from lightsam_benchmarks.latency.plan import Selection
@@ -83,10 +84,17 @@ def run(
         _refuse_what_vs_ignores(output=output, overwrite=overwrite, weights=weights)
         _versus(folders, vs, selection, method)
     else:
-        _run(folders, selection, method, output, overwrite)
+        _run(folders, selection, method, output, overwrite, accept_license)
 
 
-def _run(folders: list[Path], selection: "Selection", method: "Method", output: Path | None, overwrite: bool) -> None:
+def _run(
+    folders: list[Path],
+    selection: "Selection",
+    method: "Method",
+    output: Path | None,
+    overwrite: bool,
+    accept_license: bool,
+) -> None:
     import datetime
 
     from lightsam.errors import ArtifactExistsError, BenchmarkError
@@ -102,7 +110,10 @@ def _run(folders: list[Path], selection: "Selection", method: "Method", output: 
     _check_json(output)
     if output.exists() and not overwrite:
         raise ArtifactExistsError(f"{output} is there already: choose another --output, or say --overwrite")
-    with planned(folders, selection, method, References(DownloadBar())) as (tasks, refused):
+    with planned(folders, selection, method, References(DownloadBar(), accept_license=accept_license)) as (
+        tasks,
+        refused,
+    ):
         ensure_writable(output.parent)  # before anything takes time
         with progress(len(tasks) * method.rounds) as begin:
             measured = benchmark(tasks, method, refused, begin)
@@ -118,7 +129,7 @@ def _run(folders: list[Path], selection: "Selection", method: "Method", output: 
 def _page(records: list[Any], path: Path) -> list[Path]:
     """Write the page where matplotlib is there; without it a measurement is none the worse."""
     from lightsam.errors import FormatUnavailableError
-    from lightsam_benchmarks.latency.report import write_report
+    from lightsam_benchmarks.latency.writers import write_report
 
     try:
         write_report(records, path)
@@ -165,15 +176,17 @@ def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Records, or a sweep's results (.jsonl).")],
     output: Annotated[
         list[Path] | None,
-        typer.Option(metavar="FILE", help=".html for people, .md for a README; RUN.html by default. Repeatable."),
+        typer.Option(metavar="FILE", help=".html for people, .md for a page; RUN.html by default. Repeatable."),
     ] = None,
 ) -> None:
     """Print the tables of records, and write them as a page with plots."""
+    from lightsam.files import check_suffix
     from lightsam_benchmarks.latency import record
-    from lightsam_benchmarks.latency.report import check_suffix, notes, sources, tables, write_report
+    from lightsam_benchmarks.latency.report import notes, sources, tables
+    from lightsam_benchmarks.latency.writers import WRITERS, write_report
 
     for path in output or ():
-        check_suffix(path)
+        check_suffix(path, WRITERS)
     records = [one for path in runs for one in record.read_all(path)]
     lines = [line for one in records for line in notes(one)]
     print_tables(tables(records), lines, sources(records))

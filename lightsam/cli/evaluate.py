@@ -7,7 +7,7 @@ import typer
 
 from lightsam.cli.console import DownloadBar, out, progress
 from lightsam.cli.groups import RUN, RunByDefault
-from lightsam.cli.options import AcceptLicense, ComputeUnits, Numerics, examples, names_in
+from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples, names_in
 from lightsam.cli.tables import print_tables
 
 if TYPE_CHECKING:
@@ -77,35 +77,35 @@ def run(
     ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record that is there.")] = False,
     threads: Annotated[int | None, typer.Option(help="On the CPU; what each runtime takes by default.")] = None,
-    compute_units: ComputeUnits = "ALL",
+    unit: Unit = None,
     numerics: Numerics = "declared",
     accept_license: AcceptLicense = False,
 ) -> None:
     """Prompt every annotated object, and measure the masks; started again after a kill, it goes on where it was."""
     from lightsam.errors import ArtifactExistsError
-    from lightsam.files import ensure_writable, write_text
-    from lightsam_benchmarks.quality import dataset, report
+    from lightsam.files import check_suffix, ensure_writable, write_text
+    from lightsam_benchmarks.quality import ground_truth, report
     from lightsam_benchmarks.quality.page import as_html
     from lightsam_benchmarks.quality.run import evaluate
     from lightsam_benchmarks.quality.subjects import Loading, find
-    from lightsam_exporters.formats.base import RunOptions
+    from lightsam_exporters.formats.running import RunOptions
 
     settings = _evaluation(
         coco=coco, masks=masks, bsds=bsds, images=images, prompts=prompts, clicks=clicks, limit=limit, seed=seed,
         protocol=protocol, annotator=annotator, drop_empty=drop_empty,
     )  # fmt: skip
-    report.check_suffix(output, (".json",))
+    check_suffix(output, (".json",))
     if page is not None:
-        report.check_suffix(page, (".html",))
+        check_suffix(page, (".html",))
     if output.exists() and not overwrite:
         raise ArtifactExistsError(f"{output} is there already: choose another --output, or say --overwrite")
     loading = Loading(
         tuple(weights or ()), image_size, names_in(format_name), precision,
-        RunOptions(compute_units, numerics, threads=threads), accept_license,
+        RunOptions(unit, numerics, threads=threads), accept_license,
         DownloadBar(),
     )  # fmt: skip
     found, others = find(subjects, [] if vs is None else [vs], loading, settings)
-    data = dataset.load(settings)
+    data = ground_truth.load(settings)
     ensure_writable(output.parent)
     if page is not None:
         ensure_writable(page.parent)
@@ -179,15 +179,17 @@ def compare(
 def report(
     runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Records, or a sweep's results (.jsonl).")],
     output: Annotated[
-        list[Path] | None, typer.Option(metavar="FILE", help=".html for people, .md for a README. Repeatable.")
+        list[Path] | None, typer.Option(metavar="FILE", help=".html for people, .md for a page. Repeatable.")
     ] = None,
 ) -> None:
     """Print the tables of records, and write them; the worst answers are on the page that a run writes."""
+    from lightsam.files import check_suffix
     from lightsam_benchmarks.quality import storage
-    from lightsam_benchmarks.quality.report import check_suffix, notes, tables, write_report
+    from lightsam_benchmarks.quality.report import notes, tables
+    from lightsam_benchmarks.quality.writers import WRITERS, write_report
 
     for path in output or ():
-        check_suffix(path)
+        check_suffix(path, WRITERS)
     records = [one for path in runs for one in storage.read_all(path)]
     for one in records:
         print_tables(tables(one), notes(one), [])

@@ -11,7 +11,7 @@ from lightsam.cli.console import err, out, progress
 from lightsam.cli.options import examples
 
 if TYPE_CHECKING:
-    from lightsam_benchmarks.points import SweepResult
+    from lightsam_benchmarks.sweep_results import SweepResult
 
 EPILOG = examples(
     "lightsam sweep light_models.toml",
@@ -35,8 +35,8 @@ def sweep(
     """Export, judge or time many models, formats, precisions and sizes; started again, it goes on where it was."""
     from lightsam.errors import BenchmarkError
     from lightsam_benchmarks.latency.record import OK
-    from lightsam_benchmarks.points import load_sweep
     from lightsam_benchmarks.sweep import Executor, run_sweep, warning
+    from lightsam_benchmarks.sweep_file import load_sweep
 
     selection, executor = load_sweep(file), Executor(jobs, scheduler)
     results = output or file.with_suffix(".jsonl")

@@ -7,7 +7,7 @@ from rich.table import Table
 from lightsam.cli.console import out
 
 if TYPE_CHECKING:
-    from lightsam_benchmarks.latency.report import Table as BenchmarkTable
+    from lightsam_benchmarks.tables import Table as BenchmarkTable
 
 
 def print_tables(tables: "list[BenchmarkTable]", notes: list[str], sources: list[str]) -> None:

@@ -1,0 +1,51 @@
+"""JSON Schemas of the files that lightsam reads and writes: ``python -m lightsam_benchmarks.schemas FOLDER``."""
+
+import json
+import sys
+from pathlib import Path
+
+from lightsam.documents import schema_of
+from lightsam.files import write_text
+from lightsam_exporters.facts import ExportFacts
+from lightsam_exporters.manifest import Manifest
+from lightsam_exporters.parity.suite import SuiteFile
+
+from .latency import record as latency
+from .quality import record as quality
+from .sweep_file import SweepFile
+from .sweep_results import SweepResult
+
+SCHEMAS: dict[str, tuple[type, str]] = {
+    "export": (ExportFacts, "`export.json`, the facts of an export"),
+    "manifest": (Manifest, "`manifest.json`, the index of a model's folder"),
+    "latency-record": (latency.Record, "Record of `lightsam benchmark`"),
+    "quality-record": (quality.Record, "Record of `lightsam evaluate`"),
+    "suite": (SuiteFile, "Suite of images and prompts for `lightsam parity`"),
+    "sweep": (SweepFile, "File of `lightsam sweep`, as TOML"),
+    "sweep-result": (SweepResult, "One line of the results of `lightsam sweep`"),
+}
+"""By the schema's name: what a file of that kind is read into, and the schema's title."""
+
+
+def schema_text(name: str) -> str:
+    """One schema as the text of its file."""
+    return json.dumps(schema_of(*SCHEMAS[name]), indent=1) + "\n"
+
+
+def write_schemas(folder: Path) -> list[Path]:
+    """Write every schema as ``NAME.json``.
+
+    Returns:
+        The files.
+
+    Raises:
+        WriteError: if the system refuses.
+    """
+    paths = [folder / f"{name}.json" for name in SCHEMAS]
+    for path in paths:
+        write_text(path, schema_text(path.stem))
+    return paths
+
+
+if __name__ == "__main__":
+    print("\n".join(map(str, write_schemas(Path(sys.argv[1])))))
