@@ -69,8 +69,10 @@ class FormatUnavailableError(LightSamError, ImportError):
 
     @classmethod
     def for_extra(cls, extra: str, missing: str | None) -> "FormatUnavailableError":
-        """Name the missing package and the line that installs it."""
-        return cls(f"{extra} needs the package {missing!r}, which is not installed: pip install 'lightsam[{extra}]'")
+        """Name the missing package and the command that installs it, for the way this copy was installed."""
+        from lightsam.installation import install_command
+
+        return cls(f"{extra} needs the package {missing!r}, which is not installed: {install_command(extra)}")
 
 
 class ExportError(LightSamError, RuntimeError):

@@ -14,7 +14,7 @@ from lightsam.overlay import draw_overlay
 from lightsam.prompts import Prompt
 
 ROOT = Path(__file__).parent.parent
-OPENING = (ROOT / "README.md").read_text().split("\n## ")[0]
+OPENING = (ROOT / "README.md").read_text(encoding="utf-8").split("\n## ")[0]
 SHOWN = re.search(r"!\[[^]]+\]\(([^)]+)\)", OPENING)[1]
 
 

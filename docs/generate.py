@@ -1,0 +1,261 @@
+"""What the pages of the site take from the code: the command, the contract, the gates, the tables of records, ...
+
+A page asks for it by a comment on a line of its own, such as ``<!-- generate: gates -->`` or, with an argument,
+``<!-- generate: latency benchmarks/latency/records/amd-epyc-2-cores.json -->``. `mkdocs.yml` names this file as a hook,
+so that the comments are replaced whenever the site is built and nothing generated can be older than the code.
+"""
+
+import inspect
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+ROOT = Path(__file__).resolve().parent.parent
+_MARKER = re.compile(r"^<!-- generate: (\w+)(?: (\S+))? -->$", re.MULTILINE)
+_CODE_OR_PIPE = re.compile(r"`[^`]*`|\|")
+
+
+def on_page_markdown(markdown: str, **_: Any) -> str:
+    """MkDocs' hook for each page."""
+    return fill(markdown)
+
+
+def fill(markdown: str) -> str:
+    """Replace every marker by what it asks for.
+
+    Raises:
+        KeyError: for a marker that asks for something that is not generated.
+    """
+
+    def generated(match: re.Match[str]) -> str:
+        name, argument = match.groups()
+        return GENERATORS[name](*filter(None, [argument])).strip()
+
+    return _MARKER.sub(generated, markdown)
+
+
+def table(head: Sequence[str], rows: Iterable[Sequence[object]]) -> str:
+    """A table as Python-Markdown reads it: a pipe in a cell is escaped, but not in code, which it takes as it is."""
+    lines = [head, ["---"] * len(head), *rows]
+    cells = (
+        [_CODE_OR_PIPE.sub(lambda m: r"\|" if m[0] == "|" else m[0], str(cell)) for cell in line] for line in lines
+    )
+    return "\n".join(f"| {' | '.join(line)} |" for line in cells)
+
+
+def readme(section: str) -> str:
+    """The table of a section of the README."""
+    text = (ROOT / "README.md").read_text(encoding="utf-8").split(f"\n## {section}\n")[1].split("\n## ")[0]
+    return "\n".join(line for line in text.splitlines() if line.startswith("|"))
+
+
+def contract() -> str:
+    """Inputs and outputs of both stages, as formats with static shapes have them; MobileSAM's at 1024."""
+    from lightsam.models import MODELS
+    from lightsam.stages import split
+
+    rows = []
+    for stage in split(MODELS["mobile_sam"].build(1024)):
+        for direction, specs in (("in", stage.inputs), ("out", stage.outputs)):
+            for spec in specs:
+                dynamic = ", ".join(spec.dynamic.values())
+                rows.append((f"{stage.name} {direction}", f"`{spec.name}`", spec.shape, dynamic, spec.meaning))
+    return table(("stage", "tensor", "shape", "dynamic axes", "meaning"), rows)
+
+
+def contract_version() -> str:
+    """One sentence, so that it can stand on a line of its own."""
+    from lightsam.stages import CONTRACT_VERSION
+
+    return f"The contract has version {CONTRACT_VERSION}; files of different versions do not pair."
+
+
+def gates() -> str:
+    """What each format and precision must reach, and where the numbers come from."""
+    from lightsam_exporters.formats import FORMATS, describe_format
+
+    rows = (
+        (
+            format_name,
+            precision,
+            f"{gate.psnr_db:g} dB",
+            f"{gate.mask_iou:g}",
+            f"{gate.boundary_iou:g}",
+            f"{gate.iou_tolerance:g}",
+            f"{gate.rounding:.1e}",
+            gate.origin,
+        )
+        for format_name in FORMATS
+        for precision, gate in describe_format(format_name).gates.items()
+    )
+    head = ("format", "precision", "PSNR of a stage", "mask IoU", "boundary IoU", "ties", "rounding", "origin")
+    return table(head, rows)
+
+
+def operations() -> str:
+    """What the evaluator of ML Programs computes."""
+    from lightsam_exporters.formats.mil import evaluator  # noqa: F401  (imports the modules that register operations)
+    from lightsam_exporters.formats.mil.registry import OPERATIONS
+
+    return ", ".join(f"`{name}`" for name in sorted(OPERATIONS))
+
+
+def latency(record: str) -> str:
+    """The tables of a benchmark's record."""
+    from lightsam_benchmarks.latency.record import read
+    from lightsam_benchmarks.latency.report import markdown
+
+    return markdown([read(ROOT / record)])
+
+
+def quality(record: str) -> str:
+    """The tables of an evaluation's record."""
+    from lightsam_benchmarks.quality.report import markdown
+    from lightsam_benchmarks.quality.storage import read
+
+    return markdown([read(ROOT / record)])
+
+
+def schema(name: str) -> str:
+    """The fields of a document, a table for each of its parts, from the JSON Schema that is published."""
+    from lightsam_benchmarks.schemas import SCHEMAS
+
+    content = json.loads((ROOT / "docs" / "schemas" / f"{name}.json").read_text(encoding="utf-8"))
+    parts = content["$defs"]
+    first = SCHEMAS[name][0].__name__
+    sections = []
+    for part in (first, *(one for one in parts if one != first)):
+        rows = [
+            (f"`{field}`", _kind(facts), facts.get("description", ""))
+            for field, facts in parts[part].get("properties", {}).items()
+        ]
+        words = parts[part].get("description", "").split("\n\n")[0].replace("\n", " ")
+        sections.append(f"**{part}.** {words}\n\n{table(('field', 'type', 'meaning'), rows)}")
+    return "\n\n".join(sections)
+
+
+def _kind(facts: dict[str, Any]) -> str:
+    """The type of a field in words; parts of the document by their names."""
+    if "$ref" in facts:
+        return str(facts["$ref"].rsplit("/", 1)[-1])
+    if "const" in facts:
+        return f"`{facts['const']}`"
+    if "anyOf" in facts:
+        return " or ".join(_kind(one) for one in facts["anyOf"])
+    kind = facts.get("type", "any value")
+    if kind == "array":
+        inner = facts.get("items") or (facts.get("prefixItems") or [{}])[0]
+        return f"list of {_kind(inner)}" if inner else "list"
+    if kind == "object" and isinstance(facts.get("additionalProperties"), dict):
+        return f"by name: {_kind(facts['additionalProperties'])}"
+    return " or ".join(kind) if isinstance(kind, list) else str(kind)
+
+
+def api() -> str:
+    """Every public name of `lightsam`, for mkdocstrings."""
+    import lightsam
+
+    return "\n\n".join(f"::: {_path(name, getattr(lightsam, name))}" for name in lightsam.__all__)
+
+
+def _path(name: str, public: object) -> str:
+    """Where a public name is defined: of a constant only the package that shows it is known."""
+    if inspect.isclass(public) or inspect.isfunction(public):
+        return f"{public.__module__}.{name}"
+    from lightsam import _HOMES
+
+    return f"lightsam.{_HOMES[name]}.{name}"
+
+
+def make_targets() -> str:
+    """The targets of the Makefile that say what they do."""
+    lines = (ROOT / "Makefile").read_text(encoding="utf-8").splitlines()
+    found = (re.match(r"([a-z%-]+):.*?## (.+)", line) for line in lines)
+    return table(("target", "what it does"), ((f"`make {match[1]}`", match[2]) for match in found if match))
+
+
+def command_line() -> str:
+    """Every command with its arguments and options, as Typer knows them."""
+    import typer.main
+
+    from lightsam.cli import app
+
+    return "\n\n".join(_sections(typer.main.get_command(app), "lightsam"))
+
+
+def _sections(command: Any, path: str) -> Iterator[str]:
+    inner = getattr(command, "commands", {})
+    # What a group does without a sub-command stands with that command; its examples would stand there twice.
+    parts = [f"## `{path}`", _prose(command.help or "")]
+    if not inner:
+        parts.append(f"```text\n{' '.join([path, *_usage(command)])}\n```")
+    parts += [_parameters(command), "" if inner else _examples(command.epilog or "")]
+    yield "\n\n".join(filter(None, parts))
+    for name, one in inner.items():
+        yield from _sections(one, f"{path} {name}")
+
+
+def parameters_of(command: Any) -> list[Any]:
+    """Arguments and options that a command shows, but for its help: some are made only when they are asked for."""
+    context = command.make_context(command.name, [], resilient_parsing=True)
+    shown = [one for one in command.get_params(context) if not getattr(one, "hidden", False)]
+    return [one for one in shown if "--help" not in one.opts]
+
+
+def _usage(command: Any) -> list[str]:
+    arguments = [_metavar(p) for p in parameters_of(command) if p.param_type_name == "argument"]
+    return ["[OPTIONS]", *arguments]
+
+
+def _metavar(argument: Any) -> str:
+    return str(argument.metavar or argument.name.upper())
+
+
+def _parameters(command: Any) -> str:
+    rows = []
+    for one in parameters_of(command):
+        if one.param_type_name == "argument":
+            rows.append((f"`{_metavar(one)}`", "", _prose(one.help or "")))
+        else:
+            names = ", ".join(f"`{name}`" for name in (*one.opts, *one.secondary_opts))
+            value = f" `{one.metavar}`" if one.metavar else ""
+            rows.append((names + value, _default(one), _prose(one.help or "")))
+    return table(("argument or option", "default", "meaning"), rows) if rows else ""
+
+
+def _default(option: Any) -> str:
+    if option.required:
+        return "required"
+    if option.default in (None, True, False, ()) or callable(option.default):
+        return ""
+    return f"`{option.default}`"
+
+
+_MARKUP = re.compile(r"\[/?bold\]")
+
+
+def _prose(text: str) -> str:
+    """Help without the terminal's markup; a command in bold becomes code."""
+    return _MARKUP.sub("`", inspect.cleandoc(text))
+
+
+def _examples(epilog: str) -> str:
+    lines = [line.strip() for line in epilog.splitlines() if line.startswith("  ")]
+    return "\n".join(("```sh", *lines, "```")) if lines else ""
+
+
+GENERATORS: dict[str, Callable[..., str]] = {
+    "api": api,
+    "command_line": command_line,
+    "contract": contract,
+    "contract_version": contract_version,
+    "gates": gates,
+    "latency": latency,
+    "make_targets": make_targets,
+    "operations": operations,
+    "quality": quality,
+    "readme": readme,
+    "schema": schema,
+}
