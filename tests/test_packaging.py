@@ -7,14 +7,14 @@ import zipfile
 from pathlib import Path
 
 import pytest
-from test_layering import FOLDERS
+from test_layering import INSTALLED
 
 from lightsam_exporters.formats import FORMATS, find_format
 
 ROOT = Path(__file__).parent.parent
 OTHER_EXTRAS = ("plots", "cluster", "evaluate")
 """What is no format: the page of a benchmark, a sweep on several machines, and masks against ground truth."""
-PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text())
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
 
 @pytest.fixture(scope="module")
@@ -36,37 +36,44 @@ def test_the_wheel_puts_nothing_generic_into_site_packages(wheel):
 
 
 def test_the_wheel_holds_every_module(wheel):
-    for folder, installed in FOLDERS.items():
+    for folder, installed in INSTALLED.items():
         for path in (ROOT / folder).rglob("*"):
             if path.suffix in (".py", ".jpg", ".html") or path.name == "py.typed":
                 assert f"{installed}/{path.relative_to(ROOT / folder).as_posix()}" in wheel
 
 
 def test_every_format_is_an_extra():
-    assert set(PROJECT["project"]["optional-dependencies"]) == {*FORMATS, *OTHER_EXTRAS}
+    extras = PROJECT["project"]["optional-dependencies"]
+    assert set(extras) == {*FORMATS, *OTHER_EXTRAS, "all"}
+    assert extras["all"] == [f"lightsam[{','.join((*FORMATS, *OTHER_EXTRAS))}]"]
     for name in FORMATS:
-        requirements = " ".join(PROJECT["project"]["optional-dependencies"][name])
-        for package in find_format(name).REQUIRES:
+        requirements = " ".join(extras[name])
+        for package in find_format(name).requires:
             assert package.replace("_", "-") in requirements
 
 
-def test_the_makefile_knows_every_format():
-    makefile = (ROOT / "Makefile").read_text()
-    lists = {line.split(":=")[0].strip(): line.split(":=")[1].split() for line in makefile.splitlines() if ":=" in line}
-    assert lists["FORMATS"] == list(FORMATS)
-    assert lists["EXTRAS"] == [",".join((*FORMATS, *OTHER_EXTRAS))]
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_makefile_exports_every_format(name):
+    command = ["make", "-n", f"export-{name}"]
+    said = subprocess.run(command, cwd=ROOT, capture_output=True, encoding="utf-8", check=True).stdout
+    assert f"lightsam export mobile_sam --to {name} " in said
+    assert ".[all]" in (ROOT / "Makefile").read_text(encoding="utf-8")
 
 
 def test_ci_runs_the_readmes_test_command():
-    assert "make test" in (ROOT / "README.md").read_text()
-    assert "make test\n" in (ROOT / ".ci" / "run").read_text()
+    assert "make test" in (ROOT / "README.md").read_text(encoding="utf-8")
+    assert "make test\n" in (ROOT / ".ci" / "run").read_text(encoding="utf-8")
 
 
 def test_constraints_pin_every_dependency():
     pins = {
-        line.split("==")[0].lower().replace("_", "-") for line in (ROOT / "constraints.txt").read_text().splitlines()
+        line.split("==")[0].lower().replace("_", "-")
+        for line in (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
     }
     extras = PROJECT["project"]["optional-dependencies"].values()
-    for requirement in [*PROJECT["project"]["dependencies"], *(entry for extra in extras for entry in extra)]:
+    for requirement in [
+        *PROJECT["project"]["dependencies"],
+        *(entry for extra in extras for entry in extra if not entry.startswith("lightsam[")),
+    ]:
         name = requirement.split(">")[0].split("=")[0].strip().lower().replace("_", "-")
         assert name in pins, requirement
