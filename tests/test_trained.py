@@ -113,13 +113,13 @@ def test_an_overflow_in_float16_is_caught(trained, reference_image, tmp_path):
     stage = split(model).encoder
     faults.overflow_in_float16(stage.module)
     onnx = find_format("onnx")
-    path = tmp_path / onnx.FORMAT.file_name("encoder")
+    path = tmp_path / onnx.file_name("encoder")
     provenance = Provenance.of(MODELS[weights.MODEL], weights.SIZE, None, trained.reference.weights)
-    onnx.FORMAT.export([stage], path, options_of("onnx", precision="float16"), provenance)
+    onnx.export([stage], path, options_of("onnx", precision="float16"), provenance)
     report = judge(
         [reference_image],
         "quick 1",
-        onnx.FORMAT.load(path, "encoder", RunOptions()),
+        onnx.load(path, "encoder", RunOptions()),
         None,
         describe_format("onnx").gates["float16"],
     )
