@@ -114,16 +114,18 @@ class ExportFacts:
         """Of the export's folder."""
         return export_name(self.format, self.precision)
 
-    def options(self, stage: str) -> Options:
+    def options(self, stage: str, origin: Path = Path(FILE_NAME)) -> Options:
         """That the file of a stage was exported with.
+
+        Args:
+            stage: one of `files`.
+            origin: where the facts were read, for the message.
 
         Raises:
             ContractError: if they are not those of the format.
         """
-        recorded = self.files[stage].options
-        options: Options = convert(
-            recorded, describe_format(self.format).options, Path(FILE_NAME), "a format's options"
-        )
+        kind = describe_format(self.format).options
+        options: Options = convert(self.files[stage].options, kind, origin, "a format's options")
         return options
 
     def as_json(self) -> dict[str, Any]:
@@ -162,6 +164,7 @@ def parse(content: Any, origin: Path) -> ExportFacts:
         if stage not in STAGE_NAMES:
             raise ContractError(f"{origin} lists a stage {stage!r}; the stages are: {', '.join(STAGE_NAMES)}")
         _check_name(file.path, origin)
+        facts.options(stage, origin)
     if not facts.files:
         raise ContractError(f"{origin} lists no file: export it again with --overwrite")
     return facts

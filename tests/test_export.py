@@ -9,6 +9,7 @@ from dataclasses import replace
 import pytest
 import tiny
 import torch
+from editing import edit_facts
 
 from lightsam.errors import ArtifactExistsError, ContractError, ExportError, FormatUnavailableError, UsageError
 from lightsam.files import WriteError
@@ -265,6 +266,12 @@ def test_an_export_whose_facts_are_damaged_is_told(own_export, lightsam):
     assert f"{path} cannot be read as the facts of an export" in done.stderr
     path.write_text(json.dumps({"schema": 99}), encoding="utf-8")
     assert "is of schema 99 and this lightsam reads 1" in lightsam("parity", own_export).stderr
+
+
+def test_options_that_a_format_does_not_have_are_told(own_export):
+    edit_facts(own_export / "coreml-float16", lambda facts: facts["files"]["encoder"]["options"].update(image_input=3))
+    with pytest.raises(ContractError, match=r"export\.json is damaged or not a format's options: .*image_input"):
+        exports(own_export)
 
 
 @pytest.mark.parametrize("name", ["../coreml-float32/encoder.mlpackage", "/etc/passwd", "..", "", "c:encoder", "a\\b"])

@@ -98,12 +98,6 @@ def export_facts() -> dict:
     return ExportFacts(format="onnx", precision="float32", files=files, parity=report).as_json()
 
 
-def read_export(path: Path) -> None:
-    facts = entry_facts.read(path.parent)
-    for stage in facts.files:
-        facts.options(stage)
-
-
 def manifest_file() -> dict:
     one = entry_facts.parse(export_facts(), Path("export.json"))
     return index({"onnx-float32": one})
@@ -176,7 +170,7 @@ READERS = {
         lambda: results_of("size_bytes", {"encoder": 5}),
         lambda path: run_sweep(Sweep("export", ()), path, Executor()),
     ),
-    "facts of an export": Reader("export.json", export_facts, read_export),
+    "facts of an export": Reader("export.json", export_facts, lambda path: entry_facts.read(path.parent)),
     "manifest": Reader("manifest.json", manifest_file, read_baseline),
     "sweep": Reader("sweep.toml", sweep_file, load_sweep),
     "suite": Reader("suite.json", suite_file, load_suite),
