@@ -16,7 +16,7 @@ from lightsam.files import WriteError, write_text
 from lightsam.stages import CONTRACT_VERSION
 
 from . import facts
-from .facts import ExportFacts
+from .facts import ExportFacts, export_name
 from .formats import FORMATS, describe_format
 
 SCHEMA = 4
@@ -101,22 +101,20 @@ def index(exports: dict[str, ExportFacts]) -> dict[str, Any]:
 def found_in(folder: Path) -> tuple[dict[str, ExportFacts], list[LightSamError]]:
     """The exports in a model's folder, by name, and what is wrong with those that cannot be read.
 
-    A folder under another name (set aside, rejected, a copy) is none of them.
+    They lie under their own names, and come in the order of the registry, each format's default precision first. What
+    was set aside, rejected or copied lies under another name, and is not looked at.
     """
     there: dict[str, ExportFacts] = {}
     broken: list[LightSamError] = []
-    for path in sorted(folder.glob(f"*/{facts.FILE_NAME}")):
-        try:
-            one = facts.read(path.parent)
-        except LightSamError as error:
-            if not path.parent.name.startswith("."):
-                broken.append(error)
+    for name in (export_name(one, precision) for one in FORMATS for precision in _precisions(one)):
+        if not (folder / name / facts.FILE_NAME).exists():
             continue
-        if one.name == path.parent.name:
-            there[one.name] = one
-    return dict(sorted(there.items(), key=lambda item: _rank(item[1]))), broken
+        try:
+            there[name] = facts.read(folder / name)
+        except LightSamError as error:
+            broken.append(error)
+    return {name: one for name, one in there.items() if one.name == name}, broken
 
 
-def _rank(one: ExportFacts) -> tuple[int, int]:
-    """In the order of the registry, and each format's default precision first."""
-    return FORMATS.index(one.format), describe_format(one.format).options.precisions().index(one.precision)
+def _precisions(format_name: str) -> tuple[str, ...]:
+    return describe_format(format_name).options.precisions()

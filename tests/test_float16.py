@@ -12,7 +12,7 @@ from lightsam_exporters.formats import coreml, options_of
 from lightsam_exporters.formats.mil.evaluator import dtype_name
 from lightsam_exporters.formats.mil.program import read_program
 from lightsam_exporters.formats.mil.risks import LARGEST, _reason, scan
-from lightsam_exporters.loading import find_export
+from lightsam_exporters.loading import exports, find_export
 from lightsam_exporters.parity.reference_image import ReferenceImage
 from lightsam_exporters.parity.suite import load_suite
 from lightsam_exporters.pipeline import ExportRequest, RejectedError, export
@@ -43,6 +43,10 @@ def test_nan_before_and_green_after(tmp_path, overflowing):
         export(request_for(tmp_path, overflowing, "float16"))
     folder, report = export(request_for(tmp_path, overflowing, "float16-safe"))
     assert report.passed
+    assert [one.name for one in exports(folder)] == ["coreml-float16-safe"]  # the rejected one beside it is none
+    rejected = facts.read(folder / "coreml-float16.rejected").parity  # and can be looked at, NaN and all
+    assert not rejected.passed
+    assert rejected.measurements[0].max_abs_error is None
     entry = facts.read(folder / "coreml-float16-safe").files["encoder"]
     kept = [name.removeprefix("encoder/") for name in entry.options["float32_operations"]]
     assert len(kept) == 3  # the layer, the GELU behind it, and the layer that makes it small again

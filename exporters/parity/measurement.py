@@ -27,11 +27,11 @@ class Measurement:
     """None when they are."""
     sqnr_db: float | None
     """Likewise."""
-    cosine: float
-    """Similarity, 1 when equal."""
-    max_abs_error: float
+    cosine: float | None
+    """Similarity, 1 when equal; None in a document where it is no number, as are the next two."""
+    max_abs_error: float | None
     """Of any value."""
-    mean_abs_error: float
+    mean_abs_error: float | None
     """Of all values."""
     masks: MaskGroups | None
     """None for an output that is no mask."""
@@ -73,7 +73,7 @@ class ParityReport:
 
     def as_dict(self) -> dict[str, Any]:
         """For the manifest; JSON has no infinity and no NaN: both are null, and `exact` tells them apart."""
-        return {"passed": self.passed, **_finite(asdict(self)), "failures": self.failures}
+        return {"passed": self.passed, **finite(asdict(self)), "failures": self.failures}
 
     def worst(self) -> list[Measurement]:
         """For every scope and output, the case with the lowest PSNR; failures first."""
@@ -83,12 +83,13 @@ class ParityReport:
         return [min(group, key=lambda m: (not m.failure, _sortable(m.psnr_db))) for group in groups.values()]
 
 
-def _finite(value: Any) -> Any:
+def finite(value: Any) -> Any:
+    """A value, and all that is in it, as JSON can hold it: what is no number, or infinite, is None."""
     if isinstance(value, float):
         return value if math.isfinite(value) else None
     if isinstance(value, dict):
-        return {key: _finite(inner) for key, inner in value.items()}
-    return [_finite(inner) for inner in value] if isinstance(value, list | tuple) else value
+        return {key: finite(inner) for key, inner in value.items()}
+    return [finite(inner) for inner in value] if isinstance(value, list | tuple) else value
 
 
 def _sortable(value: float | None) -> float:

@@ -1,7 +1,6 @@
 """The files that judgements are written to: JSON and JUnit XML for machines, a page for people."""
 
 import json
-import math
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -12,6 +11,7 @@ from lightsam.files import write_by_suffix
 from lightsam.version import __version__
 
 from .bisect import Bisection
+from .measurement import finite
 from .page import as_html
 from .report import Judged
 
@@ -43,16 +43,10 @@ def _as_json(judged: Sequence[Judged]) -> str:
 
 
 def _bisection(found: Bisection) -> dict[str, Any]:
-    steps = [
-        {**asdict(step), "psnr_db": _finite(step.psnr_db), "largest": _finite(step.largest)} for step in found.steps
-    ]
+    steps = [finite(asdict(step)) for step in found.steps]
     culprit = None if found.culprit is None else steps[found.culprit]
     facts = {"stage": found.stage, "against": found.against, "threshold_db": found.threshold_db}
     return {**facts, "culprit": culprit, "steps": steps}
-
-
-def _finite(value: float) -> float | None:
-    return value if math.isfinite(value) else None
 
 
 def _as_junit(judged: Sequence[Judged]) -> str:

@@ -44,7 +44,7 @@ def print_report(title: str, report: "ParityReport", *, every: bool = False) -> 
             where if every else f"{where} (worst)",
             "exact" if row.psnr_db is None else f"{row.psnr_db:.1f}",
             "exact" if row.sqnr_db is None else f"{row.sqnr_db:.1f}",
-            f"{row.max_abs_error:.2e}",
+            "" if row.max_abs_error is None else f"{row.max_abs_error:.2e}",
             *_mask_cells(row.masks),
             "" if row.same_choice is None else ("same" if row.same_choice else "other"),
             FAIL if row.failure else PASS,
