@@ -1,11 +1,12 @@
 """Where artifacts lie, and how a new one takes an old one's place."""
 
 import hashlib
+import logging
 import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 
 from filelock import FileLock, Timeout
@@ -14,6 +15,7 @@ from lightsam.errors import ExportError
 from lightsam.files import WriteError, ensure_writable, reason
 from lightsam.models import ModelCard
 
+_LOG = logging.getLogger("lightsam.export")
 _STAGING = ".staging-"
 _PREVIOUS = ".previous-"
 _LOCK = ".lock"
@@ -88,8 +90,11 @@ def recover(folder: Path) -> None:
     Of an export that is at work, what it has set aside is back or replaced within the blink between two renames.
     """
     if any(folder.glob(f"{_PREVIOUS}*")):
-        with suppress(Timeout, OSError), FileLock(folder / _LOCK, timeout=_A_RENAME_S):
-            _put_right(folder)
+        try:
+            with FileLock(folder / _LOCK, timeout=_A_RENAME_S):
+                _put_right(folder)
+        except (Timeout, OSError) as error:
+            _LOG.warning("%s holds what an export set aside, which cannot be put back now: %s", folder, error)
 
 
 def _put_right(folder: Path) -> None:

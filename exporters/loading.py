@@ -1,5 +1,6 @@
 """From a folder of artifacts to something that runs."""
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -79,10 +80,12 @@ class Export:
         paths = [self.folder / file.path for file in self.facts.files.values()]
         return [path for path in paths if not path.exists()]
 
-    def changed_files(self) -> list[str]:
-        """A line for every file that is missing or not the one that was exported."""
+    def changed_files(self, stages: Collection[str] = STAGE_NAMES) -> list[str]:
+        """A line for every file of these stages that is missing or not the one that was exported."""
         lines = []
         for stage, file in self.facts.files.items():
+            if stage not in stages:
+                continue
             path = self.folder / file.path
             if not path.exists():
                 lines.append(f"{stage}: {path} is missing")

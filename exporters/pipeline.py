@@ -1,6 +1,7 @@
 """One export from beginning to end: weights, files, judgement, facts."""
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from pathlib import Path
@@ -9,6 +10,7 @@ from typing import Any
 from lightsam.errors import (
     ArtifactExistsError,
     CheckpointError,
+    ContractError,
     LicenseError,
     LightSamError,
     ParityError,
@@ -30,6 +32,7 @@ from .parity.reference import Reference, References
 from .parity.suite import DEFAULT, QUICK, load_suite
 from .provenance import Provenance
 
+_LOG = logging.getLogger("lightsam.export")
 _WORKING_COPIES = 4
 """Times the weights of its stages that an export needs on disk: the converter's copy, ours, the old one, some room."""
 
@@ -148,7 +151,7 @@ def export(
                 for name in request.stages
             }
             files = {name: {**kept, **made}[name] for name in STAGE_NAMES if name in kept or name in made}
-            report = _judge(reference, backend, files, staged)
+            report = _judge(reference, backend, files, kept, staged)
             # 5
             facts.write(
                 staged, ExportFacts(format=request.format_name, precision=options.precision, files=files, parity=report)
@@ -159,7 +162,10 @@ def export(
                 raise RejectedError(f"{rejected} does not answer as PyTorch does", report)
             on_step("moving the files into place")
             artifacts.install(staged, final)
-        manifest.refresh(folder, manifest.found_in(folder)[0])
+        there, broken = manifest.found_in(folder)
+        for error in broken:
+            _LOG.warning("%s; the manifest leaves it out", error)
+        manifest.refresh(folder, there)
     return folder, report
 
 
@@ -179,17 +185,28 @@ def _kept(request: ExportRequest, backend: Format[Any], final: Path) -> dict[str
     if set(there) <= set(request.stages):
         return {}
     known = facts.read(final).files
-    return {name: known[name] for name in there if name not in request.stages and name in known}
+    kept = [name for name in there if name not in request.stages]
+    for name in kept:
+        if name not in known:
+            raise ContractError(
+                f"{final / facts.FILE_NAME} says nothing of the {name} beside it, so it cannot be kept: delete it, or "
+                "export both stages"
+            )
+    return {name: known[name] for name in kept}
 
 
-def _judge(reference: Reference, backend: Format[Any], files: Mapping[str, FileFacts], folder: Path) -> ParityReport:
-    """What there is now, with what was there before: were it changed meanwhile, that would fail, too."""
+def _judge(
+    reference: Reference, backend: Format[Any], files: Mapping[str, FileFacts], kept: Collection[str], folder: Path
+) -> ParityReport:
+    """All that is there now; of the stages that were kept, a file that was changed since its export fails, too."""
     nothing = ParityReport("", "", backend.gates[next(iter(backend.gates))])
     options = next(iter(files.values())).options
     known = ExportFacts(format=backend.name, precision=options["precision"], files=dict(files), parity=nothing)
     entry = Export(folder, known)
     loaded = {name: entry.load(name, RunOptions()) for name in files}
-    return judge_pair(reference, loaded, backend, entry.options, JudgeConfig(load_suite(QUICK)), entry.changed_files())
+    return judge_pair(
+        reference, loaded, backend, entry.options, JudgeConfig(load_suite(QUICK)), entry.changed_files(kept)
+    )
 
 
 def _check_request(request: ExportRequest, backend: Format[Any]) -> None:

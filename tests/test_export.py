@@ -103,6 +103,14 @@ def test_a_stage_that_nothing_is_known_of_is_not_kept(own_export, request_for, n
     assert snapshot(own_export) == before
 
 
+def test_a_stage_that_the_facts_do_not_list_is_neither_kept_nor_lost(own_export, request_for, no_converter):
+    edit_facts(own_export / "coreml-float16", lambda facts: facts["files"].pop("encoder"))
+    before = snapshot(own_export)
+    with pytest.raises(ContractError, match="says nothing of the encoder beside it"):
+        export(request_for(stages=("decoder",), overwrite=True))
+    assert snapshot(own_export) == before
+
+
 def test_a_stage_that_was_changed_is_not_passed_off_for_a_good_one(own_export, request_for):
     weights = next((own_export / "coreml-float16" / "encoder.mlpackage").rglob("weight.bin"))
     content = bytearray(weights.read_bytes())
