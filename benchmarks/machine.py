@@ -4,7 +4,7 @@ import math
 import os
 import platform
 import subprocess
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
 
@@ -81,6 +81,13 @@ def versions(packages: Iterable[str]) -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
+
+
+def other_versions(before: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    """A line for every package whose version is another one, of two answers of `versions`."""
+    packages = sorted(set(before) | set(now))
+    pairs = ((package, before.get(package, "none"), now.get(package, "none")) for package in packages)
+    return [f"{package}: {old}, now {new}" for package, old, new in pairs if old != new]
 
 
 def git_state() -> GitState | None:

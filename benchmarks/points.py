@@ -55,7 +55,8 @@ def _export(sweep: Sweep, point: Point) -> _Found:
 
 
 def _judge(sweep: Sweep, point: Point) -> _Found:
-    ((_, report),) = judge_exports([_there(sweep, point)], JudgeConfig(load_suite(sweep.suite)), _own(sweep, point))
+    config, references = JudgeConfig(load_suite(sweep.suite)), References(accept_license=sweep.accept_license)
+    ((_, report),) = judge_exports([_there(sweep, point)], config, _own(sweep, point), references=references)
     found = {"parity": asdict(Parity.of(report)), "failures": report.failures}
     return (OK if report.passed else FAILED), "; ".join(report.failures[:3]), found
 

@@ -3,6 +3,7 @@
 from dataclasses import asdict, dataclass
 
 from lightsam.errors import UsageError
+from lightsam_benchmarks.machine import other_versions
 
 from .record import OK, Record, Result
 from .summary import Ratio, ratio
@@ -71,10 +72,7 @@ def differing_settings(old: Record, new: Record) -> list[str]:
         before, now = getattr(old.machine, name), getattr(new.machine, name)
         if before != now:
             lines.append(f"{name.replace('_', ' ')}: {before}, now {now}")
-    for package in sorted(set(old.versions) | set(new.versions)):
-        before, now = old.versions.get(package, "none"), new.versions.get(package, "none")
-        if before != now:
-            lines.append(f"{package}: {before}, now {now}")
+    lines += other_versions(old.versions, new.versions)
     lines += [
         f"{name}: {before}, now {now}"
         for name, before in asdict(old.method).items()

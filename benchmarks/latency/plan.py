@@ -4,12 +4,14 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import cache
 from importlib.resources import as_file, files
 from pathlib import Path
 
 import torch
 
 from lightsam.errors import UsageError
+from lightsam.modeling.sam import Sam
 from lightsam.models import find_model
 from lightsam.stages import STAGE_NAMES, Stage, split
 from lightsam_benchmarks.machine import usable_cores
@@ -239,6 +241,12 @@ def _tensor_bytes(stage: Stage, mode: str) -> int:
     return sum(tensor.nbytes for tensor in timed.module.state_dict().values())
 
 
+@cache
+def _skeleton(model: str, image_size: int) -> Sam:
+    """What a model takes, without its weights; every task of a run asks for it."""
+    return find_model(model).skeleton(image_size)
+
+
 def _job(
     subject: Subject,
     scope: str,
@@ -249,7 +257,7 @@ def _job(
     method: Method,
     image: Path,
 ) -> Job:
-    model = find_model(subject.model).skeleton(subject.image_size)
+    model = _skeleton(subject.model, subject.image_size)
     return Job(
         format=subject.format,
         mode=mode,

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from lightsam.errors import UsageError
+from lightsam_benchmarks.machine import other_versions
 
 from .evaluation import CLICKS
 from .record import Difference, Record
@@ -129,8 +130,5 @@ def differing_settings(old: Record, new: Record) -> list[str]:
     ):
         if before != now:
             lines.append(f"{what}: {before}, now {now}")
-    for package in sorted(set(old.versions) | set(new.versions)):
-        before, now = old.versions.get(package, "none"), new.versions.get(package, "none")
-        if before != now:
-            lines.append(f"{package}: {before}, now {now}")
+    lines += other_versions(old.versions, new.versions)
     return lines
