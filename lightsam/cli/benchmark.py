@@ -10,6 +10,7 @@ from lightsam.cli.console import DownloadBar, err, out, progress
 from lightsam.cli.groups import RUN, RunByDefault
 from lightsam.cli.options import AcceptLicense, examples, names_in
 from lightsam.cli.tables import print_tables
+from lightsam_exporters.formats import FORMATS
 
 if TYPE_CHECKING:
     from lightsam_benchmarks.latency.compare import Change
@@ -50,7 +51,7 @@ def run(
     ] = None,
     format_name: Annotated[
         str | None,
-        typer.Option("--format", help="torch, onnx, tflite, coreml, coreai, separated by commas; all by default."),
+        typer.Option("--format", help=f"torch, {', '.join(FORMATS)}, separated by commas; all by default."),
     ] = None,
     precision: Annotated[str | None, typer.Option(help="Time this precision alone.")] = None,
     unit: Annotated[

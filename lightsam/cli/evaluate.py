@@ -9,6 +9,7 @@ from lightsam.cli.console import DownloadBar, out, progress
 from lightsam.cli.groups import RUN, RunByDefault
 from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples, names_in
 from lightsam.cli.tables import print_tables
+from lightsam_exporters.formats import FORMATS
 
 if TYPE_CHECKING:
     from lightsam_benchmarks.quality.evaluation import Evaluation
@@ -65,7 +66,7 @@ def run(
     ] = None,
     image_size: Annotated[int | None, typer.Option(help="Of models: side of the square input.")] = None,
     format_name: Annotated[
-        str | None, typer.Option("--format", help="Of folders: coreml, onnx, tflite, coreai, separated by commas.")
+        str | None, typer.Option("--format", help=f"Of folders: {', '.join(FORMATS)}, separated by commas.")
     ] = None,
     precision: Annotated[str | None, typer.Option(help="Of folders: this precision alone.")] = None,
     annotator: Annotated[str, typer.Option(help="BSDS500: whose regions; a number from 1 on, or all.")] = "1",
