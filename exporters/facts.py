@@ -13,6 +13,7 @@ from typing import Any, Self
 from lightsam.documents import convert, read_json
 from lightsam.errors import ContractError
 from lightsam.files import write_text
+from lightsam.rules import Rules
 from lightsam.stages import STAGE_NAMES, Stage, TensorSpec
 
 from .artifacts import sha256, size_bytes
@@ -20,9 +21,9 @@ from .formats import FORMATS, describe_format
 from .formats.base import Format
 from .formats.options import Options
 from .parity.measurement import ParityReport
-from .provenance import Provenance
+from .provenance import Provenance, check_contract
 
-SCHEMA = 1
+SCHEMA = 2
 """Raised when a field changes its name or meaning."""
 FILE_NAME = "export.json"
 _WHAT = "the facts of an export"
@@ -104,6 +105,8 @@ class ExportFacts:
     """As on the command line."""
     precision: str
     """As on the command line."""
+    rules: Rules
+    """What a caller must know besides the tensors: how images, prompts and masks pass in and out."""
     files: dict[str, FileFacts]
     """By stage."""
     parity: ParityReport
@@ -164,6 +167,7 @@ def parse(content: Any, origin: Path) -> ExportFacts:
         if stage not in STAGE_NAMES:
             raise ContractError(f"{origin} lists a stage {stage!r}; the stages are: {', '.join(STAGE_NAMES)}")
         _check_name(file.path, origin)
+        check_contract(file.provenance.contract_version, f"{origin}: the {stage}")
         facts.options(stage, origin)
     if not facts.files:
         raise ContractError(f"{origin} lists no file: export it again with --overwrite")

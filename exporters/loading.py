@@ -205,7 +205,6 @@ def predictor_of(encoder: LoadedStage, decoder: LoadedStage) -> Predictor:
     return Predictor(
         encoder,
         decoder,
-        model.preprocess,
+        model.rules,
         point_slots=decoder.provenance.point_slots,
-        takes_masks=model.prompt_encoder.takes_masks,
     )

@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -110,6 +110,8 @@ def export(
     card = find_model(request.model)
     size = card.resolve_image_size(request.image_size)
     backend = find_format(request.format_name)
+    rules = card.skeleton(size).rules
+    request = replace(request, options=request.options.for_model(rules.prompts.slots))
     _check_request(request, backend)
     folder = artifacts.model_folder(request.output, card, size)
     final = folder / request.name
@@ -154,7 +156,14 @@ def export(
             report = _judge(reference, backend, files, kept, staged)
             # 5
             facts.write(
-                staged, ExportFacts(format=request.format_name, precision=options.precision, files=files, parity=report)
+                staged,
+                ExportFacts(
+                    format=request.format_name,
+                    precision=options.precision,
+                    rules=rules,
+                    files=files,
+                    parity=report,
+                ),
             )
             if not report.passed:
                 rejected = folder / f"{request.name}.rejected"
@@ -201,7 +210,13 @@ def _judge(
     """All that is there now; of the stages that were kept, a file that was changed since its export fails, too."""
     nothing = ParityReport("", "", backend.gates[next(iter(backend.gates))])
     options = next(iter(files.values())).options
-    known = ExportFacts(format=backend.name, precision=options["precision"], files=dict(files), parity=nothing)
+    known = ExportFacts(
+        format=backend.name,
+        precision=options["precision"],
+        rules=reference.model.rules,
+        files=dict(files),
+        parity=nothing,
+    )
     entry = Export(folder, known)
     loaded = {name: entry.load(name, RunOptions()) for name in files}
     return judge_pair(

@@ -14,6 +14,19 @@ from lightsam.weights.checkpoints import Weights
 _DYNAMIC = "dynamic"
 
 
+def check_contract(version: str, origin: str) -> None:
+    """Refuse a file whose tensors another release of lightsam gave their meaning.
+
+    Raises:
+        ContractError: if it is of another version of the stage contract.
+    """
+    if version != CONTRACT_VERSION:
+        raise ContractError(
+            f"{origin} is of version {version} of the stage contract, and this lightsam reads version "
+            f"{CONTRACT_VERSION}: export it again"
+        )
+
+
 @dataclass(frozen=True)
 class Provenance:
     """Where a file comes from."""
@@ -128,6 +141,7 @@ class Provenance:
             facts.update(image_size=int(facts["image_size"]), point_slots=None if slots == _DYNAMIC else int(slots))
             facts.update({name: facts[name] == "true" for name in ("trained", "commercial_use")})
             provenance = cls(**facts)
+            check_contract(provenance.contract_version, origin)
             if metadata["pairing_id"] != provenance.pairing_id:
                 raise ContractError(f"{origin} has a pairing id that is not that of its own metadata")
         except (KeyError, ValueError) as error:

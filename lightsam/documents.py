@@ -8,6 +8,7 @@ import ast
 import inspect
 import textwrap
 from collections.abc import Iterator
+from enum import Enum
 from pathlib import Path
 from typing import Any, TypeVar, get_args, get_type_hints
 
@@ -95,7 +96,8 @@ def _classes(kind: Any, known: set[type]) -> Iterator[type]:
     """A class with fields, and those that its fields are made of."""
     for inner in get_args(kind):
         yield from _classes(inner, known)
-    if isinstance(kind, type) and kind not in known and kind.__module__.startswith("lightsam"):
+    ours = isinstance(kind, type) and kind.__module__.startswith("lightsam") and not issubclass(kind, Enum)
+    if ours and kind not in known:
         known.add(kind)
         yield kind
         for hint in get_type_hints(kind).values():

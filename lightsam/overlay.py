@@ -5,9 +5,9 @@ from dataclasses import replace
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
-from lightsam.modeling.prompt_encoder import PointLabel
 from lightsam.predictor import Prediction
 from lightsam.prompts import Prompt
+from lightsam.rules import PointLabel
 
 MASK_COLOUR = (30, 144, 255)
 FOREGROUND_COLOUR = (46, 204, 64)

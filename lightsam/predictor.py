@@ -13,9 +13,10 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from lightsam.geometry import Frame, Preprocess
+from lightsam.geometry import Frame
 from lightsam.modeling.sam import Sam
 from lightsam.prompts import Prompt, encode_prompts
+from lightsam.rules import Rules
 from lightsam.stages import IOU_PREDICTIONS, LOW_RES_MASKS, Arrays, Runner, split
 from lightsam.transforms import MASK_THRESHOLD, ImageSource, open_image, to_model_input, upscale_masks
 from lightsam.weights.loaded import LoadedModel
@@ -67,26 +68,23 @@ class Predictor:
         self,
         encoder: Runner,
         decoder: Runner,
-        preprocess: Preprocess,
+        rules: Rules,
         *,
         point_slots: int | None = None,
-        takes_masks: bool = True,
     ) -> None:
         """Join two stages.
 
         Args:
             encoder: runs the encoder stage.
             decoder: runs the decoder stage.
-            preprocess: how the model takes its images.
+            rules: how the model takes images and prompts, and gives masks.
             point_slots: prompt slots of a decoder with static shapes, which also takes one prompt a call; None for a
                 dynamic one.
-            takes_masks: whether the model takes masks of earlier predictions.
         """
         self._encoder = encoder
         self._decoder = decoder
-        self.preprocess = preprocess
+        self.rules = rules
         self.point_slots = point_slots
-        self.takes_masks = takes_masks
 
     @classmethod
     def from_model(cls, model: Sam | LoadedModel) -> "Predictor":
@@ -99,7 +97,7 @@ class Predictor:
             A predictor that takes any number of points and prompts.
         """
         stages = split(model.sam if isinstance(model, LoadedModel) else model)
-        return cls(stages.encoder.run, stages.decoder.run, stages.preprocess, takes_masks=stages.takes_masks)
+        return cls(stages.encoder.run, stages.decoder.run, stages.rules)
 
     def encode(self, image: ImageSource) -> Encoding:
         """Run the encoder on an image.
@@ -113,7 +111,7 @@ class Predictor:
         Raises:
             ImageError: if it cannot be read.
         """
-        pixels, frame = to_model_input(open_image(image), self.preprocess)
+        pixels, frame = to_model_input(open_image(image), self.rules.preprocess)
         return Encoding(self._encoder({"image": pixels}), frame)
 
     def predict(self, encoding: Encoding, prompt: Prompt, *, multimask: bool | None = None) -> Prediction:
@@ -122,8 +120,8 @@ class Predictor:
         Args:
             encoding: of the image, as `encode` returned it.
             prompt: in pixels of the image.
-            multimask: True for three masks, which an ambiguous prompt needs; False for the single one; None for three
-                if the prompt is a lone point, which is what they were trained for.
+            multimask: True for the masks of an ambiguous prompt, three of them; False for the single answer; None for
+                several if the prompt is a lone point, which is what they were trained for.
 
         Returns:
             One mask or three, at the image's own size.
@@ -160,44 +158,16 @@ class Predictor:
         batches = [prompts] if self.point_slots is None else [[prompt] for prompt in prompts]
         predictions: list[Prediction] = []
         for batch in batches:
-            inputs = encode_prompts(batch, encoding.frame, self.point_slots, takes_masks=self.takes_masks)
+            inputs = encode_prompts(batch, encoding.frame, self.point_slots, self.rules.prompts)
             outputs = self._decoder({**encoding.features, **inputs})
             for prompt, low_res_masks, iou_predictions in zip(
                 batch, outputs[LOW_RES_MASKS], outputs[IOU_PREDICTIONS], strict=True
             ):
-                kept = masks_for_prompt(prompt, multimask)
-                if best_only:
-                    best = kept.start + int(iou_predictions[kept].argmax())
+                ambiguous = prompt.ambiguous if multimask is None else multimask
+                kept = self.rules.masks.competing(low_res_masks, ambiguous=ambiguous)
+                if best_only or not ambiguous:
+                    best = self.rules.masks.shown(low_res_masks, iou_predictions, ambiguous=ambiguous)
                     kept = slice(best, best + 1)
                 masks = upscale_masks(low_res_masks[kept], encoding.frame) > MASK_THRESHOLD
                 predictions.append(Prediction(masks, iou_predictions[kept], low_res_masks[kept]))
         return predictions
-
-
-def masks_for_prompt(prompt: Prompt, multimask: bool | None = None) -> slice:
-    """Which of a decoder's masks answer a prompt.
-
-    Masks 1 to 3 are for an ambiguous prompt, which a lone point is: it may mean a part or the whole. Mask 0 is the
-    single answer to every other one (https://arxiv.org/abs/2304.02643, section 3).
-
-    Args:
-        prompt: that was asked.
-        multimask: three masks or the single one, whatever the prompt is; None goes by the prompt.
-
-    Returns:
-        A slice of the decoder's K masks.
-    """
-    if multimask is None:
-        multimask = len(prompt.points) == 1 and prompt.box is None and prompt.mask is None
-    return slice(1, None) if multimask else slice(0, 1)
-
-
-def shown_mask(prompt: Prompt, iou_predictions: np.ndarray) -> int:
-    """Index of the one mask that a user is shown: of those that answer the prompt, the best by predicted IoU.
-
-    Args:
-        prompt: that was asked.
-        iou_predictions: (K,) of all of a decoder's masks.
-    """
-    answering = masks_for_prompt(prompt)
-    return range(len(iou_predictions))[answering][int(iou_predictions[answering].argmax())]

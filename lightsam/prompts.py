@@ -1,7 +1,7 @@
 """Prompts, and the decoder inputs that they become.
 
-The rules are upstream's (https://github.com/facebookresearch/segment-anything): a box is its two corners with labels
-of their own, after the points; where there are points and no box, one padding point follows them.
+A box is its two corners with labels of their own, after the points, as in segment-anything
+(https://github.com/facebookresearch/segment-anything). Padding points follow, as `PromptRules` of the model say.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 
 from lightsam.errors import PromptError
 from lightsam.geometry import Frame, mask_side
-from lightsam.modeling.prompt_encoder import PointLabel
+from lightsam.rules import PointLabel, PromptRules
 from lightsam.stages import MASK_INPUT, Arrays
 
 
@@ -57,6 +57,25 @@ class Prompt:
         mask = None if self.mask is None else (np.shape(self.mask), np.asarray(self.mask, np.float32).tobytes())
         return self.points, self.labels, self.box, mask
 
+    @property
+    def ambiguous(self) -> bool:
+        """Whether it may mean a part or the whole: a lone point (https://arxiv.org/abs/2304.02643, section 3)."""
+        return len(self.points) == 1 and self.box is None and self.mask is None
+
+    def refusal(self, rules: PromptRules) -> str:
+        """Why a model does not take it, in a sentence; empty if it does."""
+        if self.mask is not None and not rules.masks:
+            return "this model takes no mask as a prompt: give points or a box alone"
+        if PointLabel.BACKGROUND in self.labels and not rules.background:
+            return "this model takes no background points: give points of label 1, or a box"
+        needed = len(self.points) + 2 * (self.box is not None)
+        if rules.slots is not None and needed > rules.slots:
+            return (
+                f"this model takes at most {rules.slots} points, of which a box counts for two, and was given "
+                f"{needed}: give fewer"
+            )
+        return ""
+
     def refined(self, mask: np.ndarray) -> "Prompt":
         """The same prompt with the mask of an earlier prediction: (4E, 4E) logits."""
         return replace(self, mask=mask)
@@ -91,24 +110,25 @@ class Prompt:
             if not np.isfinite(self.mask).all():
                 raise PromptError("the mask prompt holds NaN or infinite logits")
 
-    def tokens(self, frame: Frame) -> tuple[np.ndarray, np.ndarray]:
+    def tokens(self, frame: Frame, rules: PromptRules = PromptRules()) -> tuple[np.ndarray, np.ndarray]:  # noqa: B008
         """The points that the decoder gets.
 
         Args:
             frame: of the image.
+            rules: of the model.
 
         Returns:
-            Coordinates (n, 2) in the model frame and labels (n,), float32: points first, then the corners of a box,
-            or the padding point where there is none.
+            Coordinates (n, 2) in the model's frame and labels (n,), float32: points first, then the corners of a box,
+            then padding points.
         """
         coords = [frame.to_model(np.reshape(self.points, (-1, 2)))]
         labels = [float(label) for label in self.labels]
         if self.box is not None:
             coords.append(frame.to_model(np.reshape(self.box, (2, 2))))
             labels += [PointLabel.BOX_TOP_LEFT, PointLabel.BOX_BOTTOM_RIGHT]
-        elif len(self.points):
-            coords.append(np.zeros((1, 2), np.float32))
-            labels.append(PointLabel.PADDING)
+        padding = rules.padding_points(len(self.points), box=self.box is not None)
+        coords.append(np.zeros((padding, 2), np.float32))
+        labels += [PointLabel.PADDING] * padding
         return np.concatenate(coords), np.array(labels, np.float32)
 
 
@@ -123,7 +143,10 @@ def _numbers(values: object, count: int, what: str) -> tuple[float, ...]:
 
 
 def encode_prompts(
-    prompts: Sequence[Prompt], frame: Frame, point_slots: int | None = None, *, takes_masks: bool = True
+    prompts: Sequence[Prompt],
+    frame: Frame,
+    point_slots: int | None = None,
+    rules: PromptRules = PromptRules(),  # noqa: B008  # it is frozen
 ) -> Arrays:
     """Make the decoder's inputs, all but the embeddings, from prompts about one image.
 
@@ -132,7 +155,7 @@ def encode_prompts(
         frame: of the image that they are about.
         point_slots: N of a format with static shapes; None takes as many as the longest prompt needs. Slots that a
             prompt does not need are empty, and nothing attends to them.
-        takes_masks: whether the model takes masks of earlier predictions.
+        rules: of the model.
 
     Returns:
         ``point_coords`` (B, N, 2), ``point_labels`` (B, N), and of a model that takes masks ``mask_input``
@@ -145,14 +168,14 @@ def encode_prompts(
         raise PromptError("there is no prompt to encode: give at least one")
     for prompt in prompts:
         prompt.check(frame)
-        if prompt.mask is not None and not takes_masks:
-            raise PromptError("this model takes no mask as a prompt: give points or a box alone")
-    tokens = [prompt.tokens(frame) for prompt in prompts]
+        if refusal := prompt.refusal(rules):
+            raise PromptError(refusal)
+    tokens = [prompt.tokens(frame, rules) for prompt in prompts]
     needed = max(len(labels) for _, labels in tokens)
     slots = needed if point_slots is None else point_slots
     if needed > slots:
         raise PromptError(
-            f"the prompt needs {needed} slots (its points, and two for a box or one for SAM's padding point) and this "
+            f"the prompt needs {needed} slots (its points, two for a box, and the model's padding point) and this "
             f"decoder has {slots}: give fewer points, or export it with --point-slots {needed}"
         )
     point_coords = np.zeros((len(prompts), slots, 2), np.float32)
@@ -161,7 +184,7 @@ def encode_prompts(
         point_coords[index, : len(labels)] = coords
         point_labels[index, : len(labels)] = labels
     inputs = {"point_coords": point_coords, "point_labels": point_labels}
-    return {**inputs, **_encode_masks(prompts, frame)} if takes_masks else inputs
+    return {**inputs, **_encode_masks(prompts, frame)} if rules.masks else inputs
 
 
 def _encode_masks(prompts: Sequence[Prompt], frame: Frame) -> Arrays:

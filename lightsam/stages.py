@@ -1,8 +1,9 @@
 """The stage contract: the two graphs that every format holds, with the names, shapes and meaning of their tensors.
 
-The tensors are derived from the parts of a model: its feature maps, whether its prompt encoder takes masks, how many
-masks its decoder gives, how images come to its input. Exporters, the parity judge, the manifest and the README's table
-derive from what is here.
+The tensors are derived from the parts of a model: its feature maps, which prompts its prompt encoder takes, which
+masks its decoder gives, how images come to its input. Exporters, the parity judge, the manifest and the contract's page
+derive from what is here. What a caller must do besides, such as which padding points follow a prompt, is in
+`Stages.rules`.
 
 S is the model's image size, E the side of the embeddings (S / 16 in SAM), C their channels (256), B the number of
 prompts, N that of prompt slots, K that of masks.
@@ -21,16 +22,18 @@ from torch import Tensor, nn
 from lightsam.errors import ContractError
 from lightsam.geometry import Preprocess, mask_side
 from lightsam.modeling.common import fold
-from lightsam.modeling.graphs import DecoderWithMasks
 from lightsam.modeling.image_encoder import FeatureMap
-from lightsam.modeling.prompt_encoder import PointLabel
 from lightsam.modeling.sam import Sam
+from lightsam.rules import MaskRules, Padding, PointLabel, PromptRules, Rules
 
-CONTRACT_VERSION = "1"
-"""Changes when a tensor's name, shape, unit or meaning does; files of different versions do not pair."""
+CONTRACT_VERSION = "2"
+"""Changes when a tensor's name, shape, unit or meaning does; files of different versions do not pair.
+
+2: a model states its feature maps, prompts, masks and the way of its images, which version 1 knew of SAM alone.
+"""
 
 POINT_SLOTS = 8
-"""Prompt slots of formats with static shapes, unless asked for otherwise."""
+"""Prompt slots of formats with static shapes, unless asked for otherwise or fixed by the model."""
 
 MASK_INPUT = "mask_input"
 LOW_RES_MASKS = "low_res_masks"
@@ -60,6 +63,8 @@ class TensorSpec:
     dynamic: Mapping[int, str] = field(default_factory=dict)
     """Axes that formats with dynamic shapes leave open, and what they count."""
     dtype: str = "float32"
+    passed_on: bool = False
+    """Whether it goes from the encoder to the decoder, in whatever form the files hold it."""
 
     def sample(self, rng: np.random.Generator, shape: tuple[int, ...] | None = None) -> np.ndarray:
         """Draw values that the stage may see in use.
@@ -134,7 +139,8 @@ class Stage:
             ContractError: naming the stage and what differs.
         """
         declared = [spec.name for spec in self.inputs]
-        taken = list(inspect.signature(self.module.forward).parameters)
+        parameters = inspect.signature(self.module.forward).parameters
+        taken = [name for name, one in parameters.items() if name in declared or one.default is one.empty]
         if declared != taken:
             raise ContractError(f"{self.name}: the specs declare inputs {declared}, forward takes {taken}")
         found = self.run(self.sample_inputs())
@@ -153,8 +159,8 @@ class Stages:
 
     encoder: Stage
     decoder: Stage
-    preprocess: Preprocess
-    """How an image comes to the encoder's input."""
+    rules: Rules
+    """What a caller must know besides the tensors."""
 
     def __iter__(self) -> Iterator[Stage]:
         """In the order of the data."""
@@ -164,9 +170,9 @@ class Stages:
         return {stage.name: stage for stage in self}[name]
 
     @property
-    def takes_masks(self) -> bool:
-        """Whether a prompt may hold the mask of an earlier prediction."""
-        return any(spec.name == MASK_INPUT for spec in self.decoder.inputs)
+    def preprocess(self) -> Preprocess:
+        """How an image comes to the encoder's input."""
+        return self.rules.preprocess
 
 
 STAGE_NAMES = ("encoder", "decoder")
@@ -178,14 +184,14 @@ def split(model: Sam, *, batch: int = 1, point_slots: int = POINT_SLOTS, with_ma
     Args:
         model: set to evaluation mode.
         batch: B, the number of prompts in one call, of formats with static shapes.
-        point_slots: N, likewise.
+        point_slots: N, likewise; a model that fixes its slots has those.
         with_masks: let the decoder bring the masks to the image's own size, too.
 
     Returns:
         Both stages, their specs derived from the model's parts.
     """
     model.eval()
-    size = model.image_size
+    size, rules = model.image_size, model.rules
     maps = tuple(_feature_map(one, size) for one in model.image_encoder.feature_maps)
     encoder = Stage("encoder", model.encoder_graph().eval(), inputs=(_image(model.preprocess),), outputs=maps)
     decoder = Stage(
@@ -193,12 +199,18 @@ def split(model: Sam, *, batch: int = 1, point_slots: int = POINT_SLOTS, with_ma
         model.decoder_graph().eval(),
         inputs=(
             *maps,
-            *_points(batch, point_slots, size),
-            *(_mask_prompt(batch, size) if model.prompt_encoder.takes_masks else ()),
+            *_points(batch, point_slots, size, rules.prompts),
+            *(_mask_prompt(batch, size) if rules.prompts.masks else ()),
         ),
-        outputs=_masks(batch, model.mask_decoder.num_masks, size),
+        outputs=(
+            *_masks(batch, rules, size),
+            *(
+                TensorSpec(one.name, (batch, one.width), one.meaning, dynamic=_PROMPTS)
+                for one in model.mask_decoder.further_outputs
+            ),
+        ),
     )
-    return Stages(encoder, _with_masks(decoder, model.preprocess) if with_masks else decoder, model.preprocess)
+    return Stages(encoder, _with_masks(decoder, size) if with_masks else decoder, rules)
 
 
 _PROMPTS = {0: "prompts"}
@@ -211,11 +223,28 @@ def _image(preprocess: Preprocess) -> TensorSpec:
 
 
 def _feature_map(one: FeatureMap, size: int) -> TensorSpec:
-    return TensorSpec(one.name, one.shape(size), one.meaning, low=-2, high=2)
+    return TensorSpec(one.name, one.shape(size), one.meaning, low=-2, high=2, passed_on=True)
 
 
-def _points(batch: int, slots: int, size: int) -> tuple[TensorSpec, ...]:
-    dynamic = {**_PROMPTS, 1: "points"}
+_LABELS = {
+    PointLabel.FOREGROUND: "1 foreground",
+    PointLabel.BACKGROUND: "0 background",
+    PointLabel.BOX_TOP_LEFT: "2 box top-left",
+    PointLabel.BOX_BOTTOM_RIGHT: "3 box bottom-right",
+    PointLabel.PADDING: "-1 padding point",
+    PointLabel.EMPTY: "-2 empty slot (nothing attends to it)",
+}
+_PADDING = {
+    Padding.WITHOUT_BOX: "append one, at 0, 0, when there are points and no box",
+    Padding.ALWAYS: "append one, at 0, 0, after points and box",
+    Padding.FILL: "fill all slots with them, at 0, 0",
+}
+
+
+def _points(batch: int, slots: int, size: int, rules: PromptRules) -> tuple[TensorSpec, ...]:
+    dynamic = _PROMPTS if rules.slots is not None else {**_PROMPTS, 1: "points"}
+    slots = rules.slots or slots
+    words = {**_LABELS, PointLabel.PADDING: f"{_LABELS[PointLabel.PADDING]} ({_PADDING[rules.padding]})"}
     return (
         TensorSpec(
             "point_coords",
@@ -228,9 +257,8 @@ def _points(batch: int, slots: int, size: int) -> tuple[TensorSpec, ...]:
         TensorSpec(
             "point_labels",
             (batch, slots),
-            "1 foreground, 0 background, 2 box top-left, 3 box bottom-right, -1 SAM's padding point (append one, "
-            "at 0, 0, when there are points and no box), -2 empty slot (nothing attends to it)",
-            values=tuple(float(label) for label in PointLabel),
+            ", ".join(text for label, text in words.items() if label in rules.labels),
+            values=tuple(float(label) for label in rules.labels),
             dynamic=dynamic,
         ),
     )
@@ -252,23 +280,36 @@ def _mask_prompt(batch: int, size: int) -> tuple[TensorSpec, ...]:
     )
 
 
-def _masks(batch: int, count: int, size: int) -> tuple[TensorSpec, ...]:
+def _masks(batch: int, rules: Rules, size: int) -> tuple[TensorSpec, ...]:
+    count = rules.masks.count
     return (
         TensorSpec(
             LOW_RES_MASKS,
             (batch, count, mask_side(size), mask_side(size)),
-            "Mask logits in the frame of the padded input, foreground above 0. Mask 0 is the single answer, masks "
-            f"1 to {count - 1} those of an ambiguous prompt",
+            f"Mask logits in the frame of {rules.preprocess.mask_frame}, foreground above 0. {_answers(rules.masks)}",
             dynamic=_PROMPTS,
         ),
         TensorSpec(IOU_PREDICTIONS, (batch, count), "Predicted IoU of each mask", dynamic=_PROMPTS),
     )
 
 
-def _with_masks(decoder: Stage, preprocess: Preprocess) -> Stage:
+def _answers(rules: MaskRules) -> str:
+    """Which of the masks answers a prompt, in words."""
+    if not rules.single:
+        return "The one of the highest predicted IoU is the answer"
+    others = f"masks 1 to {rules.count - 1}"
+    text = f"Mask 0 is the single answer, {others} those of an ambiguous prompt"
+    if rules.fallback is None:
+        return text
+    return (
+        f"{text}. Where mask 0 is unstable, show the best of {others} by predicted IoU: the IoU of (mask 0 > "
+        f"{rules.fallback.delta}) and (mask 0 > -{rules.fallback.delta}) is then below {rules.fallback.threshold}"
+    )
+
+
+def _with_masks(decoder: Stage, size: int) -> Stage:
     """The decoder whose first output is masks at the image's own size."""
-    low_res_masks, iou_predictions = decoder.outputs
-    size = preprocess.image_size
+    low_res_masks, iou_predictions, *further = decoder.outputs
     orig_im_size = TensorSpec(ORIG_IM_SIZE, (2,), "Height and width of the image, in pixels", values=(float(size),))
     masks = TensorSpec(
         MASKS,
@@ -278,7 +319,6 @@ def _with_masks(decoder: Stage, preprocess: Preprocess) -> Stage:
     )
     return replace(
         decoder,
-        module=DecoderWithMasks(decoder.module, preprocess).eval(),
         inputs=(*decoder.inputs, orig_im_size),
-        outputs=(masks, iou_predictions, low_res_masks),
+        outputs=(masks, iou_predictions, low_res_masks, *further),
     )

@@ -8,7 +8,7 @@ import torch
 from PIL import Image, ImageOps
 
 from lightsam.errors import ImageError
-from lightsam.geometry import Frame, Preprocess, resize_masks
+from lightsam.geometry import Fit, Frame, Preprocess, resize_masks
 
 ImageSource = str | Path | Image.Image | np.ndarray
 """What an image may come as: a path, a Pillow image, or an array, (H, W, 3) RGB or (H, W) grey, uint8."""
@@ -80,7 +80,7 @@ def _to_8_bits(image: Image.Image) -> Image.Image:
 
 
 def to_model_input(image: Image.Image, preprocess: Preprocess) -> tuple[np.ndarray, Frame]:
-    """Resize an image as the model takes it, and pad it right and bottom to the square.
+    """Resize an image as the model takes it, and pad it right and bottom to the square where that is left.
 
     Resizing is Pillow's antialiased bilinear, with which the published models were trained and are served.
 
@@ -94,7 +94,8 @@ def to_model_input(image: Image.Image, preprocess: Preprocess) -> tuple[np.ndarr
     frame = preprocess.frame(*image.size)
     resized = np.asarray(image.resize(frame.resized, Image.Resampling.BILINEAR), np.float32)
     padded = np.empty((preprocess.image_size, preprocess.image_size, 3), np.float32)
-    padded[:] = preprocess.padding_colour
+    if preprocess.padding_colour is not None:
+        padded[:] = preprocess.padding_colour
     padded[: resized.shape[0], : resized.shape[1]] = resized
     return np.ascontiguousarray(padded.transpose(2, 0, 1)[None]), frame  # (1, 3, S, S)
 
@@ -103,12 +104,13 @@ def upscale_masks(low_res_masks: np.ndarray, frame: Frame) -> np.ndarray:
     """Bring mask logits to the image's own size, as `resize_masks` does.
 
     Args:
-        low_res_masks: (K, 4E, 4E) logits in the model frame.
+        low_res_masks: (K, 4E, 4E) logits in the model's frame.
         frame: of the image that they are about.
 
     Returns:
         (K, height, width) float32 logits in the image frame.
     """
     width, height = frame.resized
+    resized = None if frame.fit is Fit.STRETCH else (height, width)
     logits = torch.from_numpy(np.ascontiguousarray(low_res_masks, np.float32))[None]  # (1, K, 4E, 4E)
-    return resize_masks(logits, frame.image_size, (height, width), (frame.height, frame.width))[0].numpy()
+    return resize_masks(logits, frame, resized, (frame.height, frame.width))[0].numpy()

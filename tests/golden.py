@@ -23,6 +23,26 @@ def read(name: str) -> dict:
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
+def models() -> set[str]:
+    """All that have the keys of their published checkpoint here."""
+    return {path.name.removesuffix(".state_dict.json") for path in FOLDER.glob("*.state_dict.json")}
+
+
+def records() -> set[str]:
+    """Names of all recorded outputs: a model's, or that with an image size of its own behind it."""
+    return {path.name.removesuffix(".golden.json") for path in FOLDER.glob("*.golden.json")}
+
+
+def model_of(record: str) -> str:
+    return max((model for model in models() if record.startswith(model)), key=len)
+
+
+def encoder_samples(recorded: dict) -> dict[str, dict]:
+    """By the name of the feature map."""
+    samples = recorded["encoder"]
+    return {"image_embeddings": samples} if "flat_index" in samples else samples
+
+
 def load(model: str, image_size: int) -> Sam:
     """The model with the golden weights."""
     card = MODELS[model]

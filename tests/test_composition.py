@@ -6,17 +6,22 @@ import numpy as np
 import pytest
 import tiny
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from lightsam import Predictor, Prompt
 from lightsam.errors import ContractError, PromptError
-from lightsam.geometry import Frame, Preprocess
+from lightsam.geometry import Fit, Frame, MaskResize, Preprocess
+from lightsam.modeling.graphs import PointDecoder
 from lightsam.modeling.image_encoder import SAM_EMBEDDINGS, FeatureMap, ImageEncoder
 from lightsam.modeling.mask_decoder import MaskDecoder
 from lightsam.modeling.prompt_encoder import PromptEncoder
 from lightsam.modeling.sam import Sam
 from lightsam.models import MODELS
+from lightsam.prompts import encode_prompts
+from lightsam.rules import MaskRules, Padding, PointLabel, PromptRules, Rules, StabilityFallback
 from lightsam.stages import split
+from lightsam.transforms import upscale_masks
 from lightsam.weights import seeded
 
 SIZE = tiny.SIZE
@@ -41,26 +46,25 @@ class NarrowAverages(Averages):
 
 
 class FiveMasks(MaskDecoder):
-    num_masks = 5
+    rules = MaskRules(count=5)
 
 
 class PointEncoder(PromptEncoder):
-    takes_masks = False
+    rules = PromptRules(masks=False)
 
 
-class PointDecoder(nn.Module):
+class DetailDecoder(nn.Module):
     """A decoder's graph without a mask prompt, and with a second feature map."""
 
     def __init__(self, model: Sam) -> None:
         super().__init__()
-        self.inner = Sam.decoder_graph(model)
+        side = model.image_encoder.embeddings.side(model.image_size)
+        self.inner = PointDecoder(model.prompt_encoder, model.mask_decoder, side, model.preprocess)
 
     def forward(
         self, image_embeddings: Tensor, detail: Tensor, point_coords: Tensor, point_labels: Tensor
     ) -> tuple[Tensor, Tensor]:
-        prompts, side = point_coords.shape[0], 4 * image_embeddings.shape[-1]
-        nothing = torch.zeros(prompts, 1, side, side), torch.zeros(prompts)
-        masks, ious = self.inner(image_embeddings, point_coords, point_labels, *nothing)
+        masks, ious = self.inner(image_embeddings, point_coords, point_labels)
         return masks + detail.mean(1, keepdim=True), ious
 
 
@@ -80,7 +84,7 @@ class PointSam(Sam):
         return TwoMaps(self)
 
     def decoder_graph(self) -> nn.Module:
-        return PointDecoder(self)
+        return DetailDecoder(self)
 
 
 class DetailedAverages(Averages):
@@ -120,7 +124,7 @@ def test_another_preprocessing_changes_what_the_predictor_pads_with_and_it_is_ze
         predictor = Predictor(
             lambda inputs, seen=seen, run=stages.encoder.run: seen.append(inputs["image"]) or run(inputs),
             stages.decoder.run,
-            stages.preprocess,
+            stages.rules,
         )
         encoding = predictor.encode(coffee)  # 600 x 400: the lower third is padding
         assert (colour == seen[0][0, :, -40:].T).all()
@@ -129,27 +133,134 @@ def test_another_preprocessing_changes_what_the_predictor_pads_with_and_it_is_ze
         assert (embeddings[0, :, :5] != 0).all()
 
 
-def test_another_way_to_the_input_needs_only_its_own_preprocessing(coffee):
-    """Stretched to the square, without padding."""
-
-    class Stretched(Frame):
-        @property
-        def resized(self) -> tuple[int, int]:
-            return self.image_size, self.image_size
-
-    class Stretching(Preprocess):
-        description = "stretched to the square"
-
-        def frame(self, width: int, height: int) -> Frame:
-            return Stretched(width, height, self.image_size)
-
-    model = point_sam()
-    model.preprocess = Stretching(SIZE)
-    assert "stretched to the square" in split(model).encoder.inputs[0].meaning
-    predictor = Predictor.from_model(model)
-    encoding = predictor.encode(coffee)
+def test_a_stretched_image_is_not_padded_and_its_masks_go_straight_to_its_size(coffee):
+    seen = []
+    preprocess = Preprocess(SIZE, fit=Fit.STRETCH)
+    stages = split(compose(Averages(), preprocess=preprocess))
+    predictor = Predictor(
+        lambda inputs: seen.append(inputs["image"]) or stages.encoder.run(inputs), stages.decoder.run, stages.rules
+    )
+    assert "nothing padded" in stages.encoder.inputs[0].meaning
+    encoding = predictor.encode(coffee)  # 600 x 400
+    expected = np.asarray(coffee.resize((SIZE, SIZE), Image.Resampling.BILINEAR), np.float32)
+    np.testing.assert_array_equal(seen[0][0].transpose(1, 2, 0), expected)
     assert encoding.frame.to_model(np.array([600, 400])).tolist() == [SIZE, SIZE]
+    assert encoding.frame.to_image(np.array([SIZE, SIZE / 2])).tolist() == [600, 200]
     assert predictor.predict(encoding, Prompt(points=[(599, 399)])).masks.shape == (3, 400, 600)
+
+
+def test_a_stretched_image_of_the_padding_colour_is_not_set_to_zero():
+    grey = np.broadcast_to(np.array([124, 116, 104], np.float32)[None, :, None, None], (1, 3, SIZE, SIZE)).copy()
+    for fit, is_zero in ((Fit.PAD, True), (Fit.STRETCH, False)):
+        encoder = split(compose(Averages(), preprocess=Preprocess(SIZE, fit=fit))).encoder
+        assert (encoder.run({"image": grey})["image_embeddings"] == 0).all() == is_zero
+
+
+@pytest.mark.parametrize("fit", Fit)
+@pytest.mark.parametrize("mask_resize", MaskResize)
+def test_masks_come_to_the_images_size_alike_in_and_out_of_the_graph(fit, mask_resize):
+    preprocess = Preprocess(SIZE, fit=fit, mask_resize=mask_resize)
+    low_res = np.random.default_rng(0).normal(size=(3, 32, 32)).astype(np.float32)
+    outside = upscale_masks(low_res, preprocess.frame(90, 60))
+    inside = preprocess.resize_masks(torch.from_numpy(low_res[None]), torch.tensor([60.0, 90.0]))[0].numpy()
+    assert outside.shape == (3, 60, 90)
+    np.testing.assert_allclose(inside, outside, atol=1e-5)
+    usual = upscale_masks(low_res, Preprocess(SIZE).frame(90, 60))
+    assert (np.abs(outside - usual).max() > 0.01) == ((fit, mask_resize) != (Fit.PAD, MaskResize.BILINEAR))
+    if fit is Fit.STRETCH:  # no step between: the low-res mask lies over the whole image
+        whole = torch.from_numpy(low_res)[None]
+        expected = nn.functional.interpolate(whole, (60, 90), mode=mask_resize.value, align_corners=False)[0]
+        np.testing.assert_allclose(outside, expected.numpy(), atol=1e-5)
+
+
+POINT, BACKGROUND, BOX = (
+    Prompt(points=[(5, 5)]),
+    Prompt(points=[(5, 5), (9, 9)], labels=[1, 0]),
+    Prompt(box=(1, 1, 9, 9)),
+)
+BOTH = Prompt(points=[(5, 5)], box=(1, 1, 9, 9))
+MASK_ALONE = Prompt(mask=np.zeros((32, 32), np.float32))
+
+
+@pytest.mark.parametrize(
+    ("rules", "expected"),
+    [
+        (PromptRules(), ([1, -1], [1, 0, -1], [2, 3], [1, 2, 3])),
+        (PromptRules(padding=Padding.ALWAYS), ([1, -1], [1, 0, -1], [2, 3, -1], [1, 2, 3, -1])),
+        (
+            PromptRules(padding=Padding.FILL, slots=4),
+            ([1, -1, -1, -1], [1, 0, -1, -1], [2, 3, -1, -1], [1, 2, 3, -1]),
+        ),
+    ],
+)
+def test_the_models_own_padding_points_follow_a_prompt(rules, expected):
+    frame = Frame(64, 48, SIZE)
+    for prompt, labels in zip((POINT, BACKGROUND, BOX, BOTH), expected, strict=True):
+        inputs = encode_prompts([prompt], frame, rules=rules)
+        assert inputs["point_labels"][0].tolist() == labels
+        assert (inputs["point_coords"][0][inputs["point_labels"][0] == PointLabel.PADDING] == 0).all()
+    if rules.slots is None:
+        assert encode_prompts([MASK_ALONE], frame, rules=rules)["point_labels"].shape == (1, 0)
+
+
+@pytest.mark.parametrize(
+    ("rules", "prompt", "message"),
+    [
+        (PromptRules(masks=False), MASK_ALONE, "this model takes no mask as a prompt: give points or a box alone"),
+        (PromptRules(background=False), BACKGROUND, "this model takes no background points"),
+        (
+            PromptRules(slots=2, padding=Padding.FILL),
+            BOTH,
+            "at most 2 points, of which a box counts for two, .* given 3",
+        ),
+    ],
+)
+def test_a_prompt_that_a_model_does_not_take_is_refused(rules, prompt, message):
+    with pytest.raises(PromptError, match=message):
+        encode_prompts([prompt], Frame(64, 48, SIZE), rules=rules)
+    assert encode_prompts([POINT], Frame(64, 48, SIZE), rules=rules)["point_labels"].size
+
+
+def test_the_contract_says_which_labels_and_slots_there_are():
+    class SixPoints(PromptEncoder):
+        rules = PromptRules(masks=False, background=False, padding=Padding.FILL, slots=6)
+
+    model = Sam(Averages(), SixPoints(SIZE), MaskDecoder(), Preprocess(SIZE))
+    coords, labels = split(model, point_slots=9).decoder.inputs[1:]
+    assert coords.shape == (1, 6, 2)
+    assert labels.values == (-1, 1, 2, 3)
+    assert labels.dynamic == {0: "prompts"}
+    assert labels.meaning == (
+        "1 foreground, 2 box top-left, 3 box bottom-right, -1 padding point (fill all slots with them, at 0, 0)"
+    )
+
+
+IOUS = np.array([0.9, 0.2, 0.8, 0.1], np.float32)
+FIRM, LOOSE = (np.full((4, 8, 8), value, np.float32) for value in (1, 0.01))
+
+
+@pytest.mark.parametrize(
+    ("rules", "masks", "clear", "ambiguous"),
+    [
+        (MaskRules(), LOOSE, (0, [0]), (2, [1, 2, 3])),
+        (MaskRules(fallback=StabilityFallback(0.05, 0.98)), FIRM, (0, [0]), (2, [1, 2, 3])),
+        (MaskRules(fallback=StabilityFallback(0.05, 0.98)), LOOSE, (2, [2]), (2, [1, 2, 3])),
+        (MaskRules(single=False), LOOSE, (0, [0]), (0, [0, 1, 2, 3])),
+    ],
+)
+def test_which_masks_answer_is_the_models_rule(rules, masks, clear, ambiguous):
+    assert rules.shown(masks, IOUS, ambiguous=False) == clear[0]
+    assert rules.shown(masks, IOUS, ambiguous=True) == ambiguous[0]
+    predictor = Predictor(
+        lambda _: {},
+        lambda _: {"low_res_masks": masks[None], "iou_predictions": IOUS[None]},
+        Rules(Preprocess(32), masks=rules),
+    )
+    encoding = predictor.encode(np.zeros((32, 32, 3), np.uint8))
+    for prompt, (shown, kept) in ((BOX, clear), (POINT, ambiguous)):
+        prediction = predictor.predict(encoding, prompt)
+        np.testing.assert_array_equal(prediction.iou_predictions, IOUS[kept])
+        assert kept[prediction.best] == shown
 
 
 def test_specs_are_derived_from_the_parts():

@@ -5,8 +5,8 @@ import pytest
 from agreement import assert_close
 
 from lightsam.geometry import Frame
-from lightsam.modeling.prompt_encoder import PointLabel
 from lightsam.prompts import Prompt, encode_prompts
+from lightsam.rules import PointLabel
 
 FRAME = Frame(128, 96, 128)
 MASK = np.linspace(-6, 6, 32 * 32, dtype=np.float32).reshape(32, 32)

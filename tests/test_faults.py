@@ -13,6 +13,7 @@ from lightsam import load_model, split
 from lightsam.errors import ContractError
 from lightsam.geometry import Preprocess
 from lightsam.models import MODELS
+from lightsam.rules import Rules
 from lightsam_exporters.facts import ExportFacts, FileFacts
 from lightsam_exporters.formats import describe_format, find_format, options_of
 from lightsam_exporters.formats.running import LoadedStage, check_pair
@@ -58,7 +59,16 @@ def faulty(tmp_path, provenance, tiny_model):
         backend.export([stage], path, options, origin)
         files = {stage_name: FileFacts.of(path, stage, backend, options, origin)}
         nobody = ParityReport("", "", backend.gates[precision])
-        return Export(tmp_path, ExportFacts(format=format_name, precision=precision, files=files, parity=nobody))
+        return Export(
+            tmp_path,
+            ExportFacts(
+                format=format_name,
+                precision=precision,
+                rules=Rules(Preprocess(tiny.SIZE)),
+                files=files,
+                parity=nobody,
+            ),
+        )
 
     return make
 

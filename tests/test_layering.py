@@ -75,8 +75,8 @@ def test_there_is_no_circle():
 
 WAY = ("predictor", "transforms", "prompts", "stages", "geometry")
 """From an image to a mask, in the order in which a reader opens them; with the model's own file they are six."""
-BESIDE = {"errors", "modeling.sam", "modeling.prompt_encoder", "weights.loaded"}
-"""What they take types, labels and errors from; nobody has to open these to follow an image."""
+BESIDE = {"errors", "modeling.sam", "rules", "weights.loaded"}
+"""What they take types, labels, rules and errors from; nobody has to open these to follow an image."""
 
 
 @pytest.mark.parametrize("name", WAY)

@@ -5,8 +5,8 @@ import pytest
 
 from lightsam.geometry import Frame
 from lightsam.metrics import stability_score
-from lightsam.predictor import masks_for_prompt, shown_mask
 from lightsam.prompts import Prompt
+from lightsam.rules import MaskRules
 from lightsam_exporters.parity.masks import DECIDED, compare_masks
 
 FRAME = Frame(64, 48, 64)
@@ -27,8 +27,9 @@ MASK = np.zeros((16, 16), np.float32)
     ],
 )
 def test_a_lone_point_is_shown_the_best_of_three_and_all_else_the_single_mask(prompt, shown):
-    assert shown_mask(prompt, PREDICTIONS) == shown
-    assert masks_for_prompt(prompt) == (slice(1, None) if shown else slice(0, 1))
+    rules, masks = MaskRules(), np.ones((4, 16, 16), np.float32)
+    assert rules.shown(masks, PREDICTIONS, ambiguous=prompt.ambiguous) == shown
+    assert rules.competing(masks, ambiguous=prompt.ambiguous) == (slice(1, None) if shown else slice(0, 1))
 
 
 def test_what_is_judged_is_what_the_predictor_gives(tiny_predictor, tiny_stages, coffee):

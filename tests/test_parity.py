@@ -329,8 +329,8 @@ def test_rounds_feed_the_chain_its_own_masks_and_the_decoder_the_references(refe
         return {**prediction, "low_res_masks": prediction["low_res_masks"] + 1}
 
     expected = reference_image.expected(case)
-    reference_image.ask(watched, 8, reference_image.embeddings, case, expected=expected, forced=True)
-    reference_image.ask(watched, 8, reference_image.embeddings, case, expected=expected)
+    reference_image.ask(watched, 8, reference_image.features, case, expected=expected, forced=True)
+    reference_image.ask(watched, 8, reference_image.features, case, expected=expected)
     # A lone point is ambiguous: refined is the best of masks 1 to 3, which is what a user was shown.
     shown = 1 + expected[0]["iou_predictions"][0, 1:].argmax()
     assert reference_image.shown(case) == [[shown], [0]]

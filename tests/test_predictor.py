@@ -7,6 +7,7 @@ from agreement import assert_close
 from lightsam import Predictor, Prompt
 from lightsam.geometry import Preprocess
 from lightsam.metrics import mask_iou
+from lightsam.rules import Rules
 from lightsam_exporters.loading import load_predictor
 
 
@@ -23,7 +24,7 @@ class Counting:
 
 def test_encodes_once_and_answers_many_prompts(tiny_stages, coffee):
     encoder, decoder = Counting(tiny_stages.encoder.run), Counting(tiny_stages.decoder.run)
-    predictor = Predictor(encoder, decoder, Preprocess(128))
+    predictor = Predictor(encoder, decoder, Rules(Preprocess(128)))
     encoding = predictor.encode(coffee)
     prompts = [Prompt(points=[(300, 150)]), Prompt(box=(100, 100, 300, 300))]
     one_by_one = [predictor.predict(encoding, prompt) for prompt in prompts]
@@ -36,7 +37,8 @@ def test_encodes_once_and_answers_many_prompts(tiny_stages, coffee):
 
 @pytest.mark.parametrize("point_slots", [None, 8])
 def test_no_prompts_have_no_answers(tiny_stages, coffee, point_slots):
-    predictor = Predictor(tiny_stages.encoder.run, tiny_stages.decoder.run, Preprocess(128), point_slots=point_slots)
+    rules = Rules(Preprocess(128))
+    predictor = Predictor(tiny_stages.encoder.run, tiny_stages.decoder.run, rules, point_slots=point_slots)
     assert predictor.predict_batch(predictor.encode(np.asarray(coffee)), []) == []
 
 

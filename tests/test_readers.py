@@ -13,7 +13,9 @@ from annotated import coco, write_images
 from mutation import damaged_bytes, mutations
 
 from lightsam.errors import LightSamError
+from lightsam.geometry import Preprocess
 from lightsam.prompts import Prompt
+from lightsam.rules import MaskRules, Rules, StabilityFallback
 from lightsam.stages import STAGE_NAMES
 from lightsam_benchmarks.latency import record as latency
 from lightsam_benchmarks.latency.report import markdown
@@ -95,7 +97,8 @@ def export_facts() -> dict:
         stage: FileFacts(f"{stage}.onnx", "0" * 64, 7, [tensor], [tensor], options, tools, origin, origin.pairing_id)
         for stage in STAGE_NAMES
     }
-    return ExportFacts(format="onnx", precision="float32", files=files, parity=report).as_json()
+    rules = Rules(Preprocess(1024), masks=MaskRules(fallback=StabilityFallback(0.05, 0.98)))
+    return ExportFacts(format="onnx", precision="float32", rules=rules, files=files, parity=report).as_json()
 
 
 def manifest_file() -> dict:

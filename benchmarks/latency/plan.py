@@ -196,23 +196,13 @@ def export_tasks(entry: Export, selection: Selection, method: Method, image: Pat
             if not set(needed) <= set(stages) or (scope == PAIR and unit in iphone.UNITS):
                 continue
             paths = {name: entry.folder / stages[name].path for name in needed}
-            embeddings = _embeddings(entry)
-            job = _job(subject, scope, unit, "", paths, embeddings, method, image)
+            job = _job(subject, scope, unit, "", paths, method, image)
             sizes = {path: artifacts.size_bytes(path) for path in paths.values()}  # both stages may be in one file
             digest = None
             if scope != PAIR:  # of what is timed, whatever the manifest says
                 digest = artifacts.sha256(paths[scope]) if changed else stages[scope].sha256
             tasks.append(Task(subject, job, why_not, digest, sum(sizes.values()), parity))
     return tasks
-
-
-def _embeddings(entry: Export) -> tuple[int, ...]:
-    """Shape of what passes between the stages: no axis of it is open."""
-    for file in entry.facts.files.values():
-        for tensor in (*file.inputs, *file.outputs):
-            if tensor.name == "image_embeddings":
-                return tuple(side for side in tensor.shape if isinstance(side, int))
-    return ()
 
 
 def torch_tasks(
@@ -230,7 +220,7 @@ def torch_tasks(
             sizes = {stage.name: _tensor_bytes(stage, mode) for stage in stages}
             for scope in selection.scopes:
                 paths = dict.fromkeys(STAGE_NAMES, checkpoint)
-                job = _job(subject, scope, unit, mode, paths, stages.encoder.outputs[0].shape, method, image)
+                job = _job(subject, scope, unit, mode, paths, method, image)
                 size = sum(sizes[name] for name in stages_of(scope))
                 tasks.append(Task(subject, job, why_not or pytorch.why_not(mode, unit), None, size))
     return tasks
@@ -253,7 +243,6 @@ def _job(
     unit: str,
     mode: str,
     paths: dict[str, Path],
-    embeddings: tuple[int, ...],
     method: Method,
     image: Path,
 ) -> Job:
@@ -262,14 +251,13 @@ def _job(
         format=subject.format,
         mode=mode,
         model=subject.model,
-        preprocess=model.preprocess,
-        takes_masks=model.prompt_encoder.takes_masks,
+        rules=model.rules,
         point_slots=subject.point_slots,
         scope=scope,
         unit=unit,
         threads=method.threads or usable_cores(),
         files=paths,
-        embeddings=embeddings,
+        features={one.name: one.shape(model.image_size) for one in model.image_encoder.feature_maps},
         image=image,
         method=method,
     )

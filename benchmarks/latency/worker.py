@@ -18,9 +18,9 @@ import psutil
 import torch
 
 from lightsam.errors import in_words
-from lightsam.geometry import Preprocess
 from lightsam.predictor import Encoding, Predictor
 from lightsam.prompts import Prompt, encode_prompts
+from lightsam.rules import Rules
 from lightsam.stages import STAGE_NAMES
 from lightsam.transforms import open_image, to_model_input
 from lightsam_exporters import artifacts
@@ -44,18 +44,16 @@ class Job:
     mode: str
     """Of PyTorch; empty for files."""
     model: str
-    preprocess: Preprocess
-    """How the model takes its images."""
-    takes_masks: bool
-    """Whether its decoder takes a mask as a prompt."""
+    rules: Rules
+    """How the model takes images and prompts."""
     point_slots: int | None
     scope: str
     unit: str
     threads: int
     files: Mapping[str, Path]
     """Of the stages; for PyTorch, the checkpoint of both."""
-    embeddings: tuple[int, ...]
-    """Shape of the decoder's first input."""
+    features: Mapping[str, tuple[int, ...]]
+    """Shapes of what passes between the stages, by name."""
     image: Path
     method: Method
     first: bool = True
@@ -122,12 +120,13 @@ def ready(job: Job) -> dict[str, Callable[[], Any]]:
 
 
 def inputs_of(job: Job) -> Mapping[str, np.ndarray]:
-    """What a stage is given: a photograph, or one tap in its middle over drawn embeddings."""
-    image, frame = to_model_input(open_image(job.image), job.preprocess)
+    """What a stage is given: a photograph, or one tap in its middle over drawn feature maps."""
+    image, frame = to_model_input(open_image(job.image), job.rules.preprocess)
     if job.scope == STAGE_NAMES[0]:
         return {"image": image}
-    embeddings = np.random.Generator(np.random.PCG64(0)).uniform(-2, 2, job.embeddings).astype(np.float32)
-    return {"image_embeddings": embeddings, **encode_prompts(taps(job, 1), frame, job.point_slots)}
+    rng = np.random.Generator(np.random.PCG64(0))
+    features = {name: rng.uniform(-2, 2, shape).astype(np.float32) for name, shape in job.features.items()}
+    return {**features, **encode_prompts(taps(job, 1), frame, job.point_slots, job.rules.prompts)}
 
 
 def taps(job: Job, count: int) -> list[Prompt]:
@@ -175,7 +174,7 @@ def _parity(job: Job) -> Parity | None:
     """Of PyTorch in another way than the reference's."""
     if job.format != pytorch.NAME or job.scope != PAIR or (job.mode, job.unit) == pytorch.REFERENCE:
         return None
-    report = pytorch.judged(job.files[STAGE_NAMES[0]], job.model, job.preprocess.image_size, job.unit, job.mode)
+    report = pytorch.judged(job.files[STAGE_NAMES[0]], job.model, job.rules.preprocess.image_size, job.unit, job.mode)
     return Parity.of(report)
 
 
@@ -191,7 +190,7 @@ def load(job: Job, stage: str) -> Session:
     """
     path = job.files[stage]
     if job.format == pytorch.NAME:
-        ours = pytorch.TorchStage(path, job.model, job.preprocess.image_size, stage, job.unit, job.mode)
+        ours = pytorch.TorchStage(path, job.model, job.rules.preprocess.image_size, stage, job.unit, job.mode)
         return ours.session if job.scope == PAIR else ours.on_device
     return find_format(job.format).start(path, stage, RunOptions(job.unit, threads=job.threads))
 
@@ -204,9 +203,8 @@ def _calls(job: Job, loaded: Mapping[str, Session]) -> dict[str, Callable[[], An
     predictor = Predictor(
         encoder,
         decoder,
-        job.preprocess,
+        job.rules,
         point_slots=job.point_slots,
-        takes_masks=job.takes_masks,
     )
     (tap,) = taps(job, 1)
 

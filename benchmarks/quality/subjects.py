@@ -4,11 +4,14 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import numpy as np
 import torch
 
 from lightsam.errors import UsageError
-from lightsam.models import MODELS
+from lightsam.models import MODELS, find_model
 from lightsam.predictor import Predictor
+from lightsam.prompts import Prompt
+from lightsam.rules import PromptRules
 from lightsam.stages import STAGE_NAMES
 from lightsam.weights.checkpoints import Weights, load_model
 from lightsam.weights.downloads import ProgressBar
@@ -22,6 +25,7 @@ from lightsam_exporters.formats.running import RunOptions
 from lightsam_exporters.loading import Export, find_exports, is_export, load_pair, predictor_of
 
 from .evaluation import Evaluation
+from .prompts import BACKGROUND, FOREGROUND
 
 _EAGER = (f"{pytorch.NAME}-{pytorch.EAGER}", pytorch.NAME, pytorch.EAGER)
 _UNKNOWN = Weights("", "", trained=False)
@@ -52,6 +56,8 @@ class Candidate:
     """What tells it apart from another of the same name."""
     point_slots: int | None
     """Prompt slots of a decoder with static shapes."""
+    rules: PromptRules
+    """Which prompts the model takes."""
     load: Callable[[], Loaded] = field(repr=False)
 
 
@@ -97,16 +103,28 @@ def find(
 
 
 def check_slots(candidates: Sequence[Candidate], evaluation: Evaluation) -> None:
-    """Make sure that every decoder can hold the clicks.
+    """Make sure that every model takes the clicks, and every decoder can hold them.
 
     Raises:
         UsageError: naming the first that cannot.
     """
-    needed = evaluation.clicks + 1  # and SAM's padding point
+    clicks = max(1, evaluation.clicks)
+    corrected = clicks > 1  # the first says what is wanted, and any other may say what is not
+    prompt = Prompt(
+        [(0, 0)] * clicks,
+        [FOREGROUND, *[BACKGROUND] * (clicks - 1)],
+        mask=np.empty(0) if corrected and evaluation.rules.mask_prompt else None,
+    )
     for candidate in candidates:
+        if refusal := prompt.refusal(candidate.rules):
+            raise UsageError(
+                f"{candidate.name} cannot be asked for {evaluation.clicks} clicks under the protocol "
+                f"{evaluation.protocol}: {refusal}"
+            )
+        needed = clicks + candidate.rules.padding_points(clicks, box=False)
         if candidate.point_slots is not None and needed > candidate.point_slots:
             raise UsageError(
-                f"{evaluation.clicks} clicks take {needed} prompt slots and {candidate.name} has "
+                f"{clicks} clicks take {needed} prompt slots and {candidate.name} has "
                 f"{candidate.point_slots}: give fewer clicks, or export it with --point-slots {needed}"
             )
 
@@ -170,8 +188,9 @@ def of_model(name: str, weights: str, loading: Loading) -> Candidate:
         return Loaded(Predictor.from_model(loaded), about, {}, f"PyTorch {torch.__version__}, CPU")
 
     card = MODELS[name]
-    shown = Subject(name, card.resolve_image_size(loading.image_size), *_EAGER, None, _UNKNOWN).title
-    return Candidate(shown, weights, None, load)
+    size = card.resolve_image_size(loading.image_size)
+    shown = Subject(name, size, *_EAGER, None, _UNKNOWN).title
+    return Candidate(shown, weights, None, card.skeleton(size).rules.prompts, load)
 
 
 def of_export(entry: Export, loading: Loading) -> Candidate:
@@ -191,4 +210,5 @@ def of_export(entry: Export, loading: Loading) -> Candidate:
         runs_on = " and ".join(dict.fromkeys((encoder.judge, decoder.judge)))
         return Loaded(predictor_of(encoder, decoder), about, files, runs_on, bool(entry.changed_files()))
 
-    return Candidate(about.title, str(entry.folder), about.point_slots, load)
+    rules = find_model(about.model).skeleton(about.image_size).rules.prompts
+    return Candidate(about.title, str(entry.folder), about.point_slots, rules, load)

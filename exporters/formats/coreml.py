@@ -100,7 +100,7 @@ class CoreML(Format[CoreMLOptions]):
         def adapt(spec: TensorSpec) -> TensorSpec:
             if spec.name == "image" and options.image_input == "image":
                 return replace(spec, dtype=_IMAGE)
-            if spec.name == "image_embeddings":
+            if spec.passed_on:
                 return replace(spec, dtype="float32" if options.precision == "float32" else "float16")
             return spec
 

@@ -5,7 +5,7 @@ the export itself to fill in.
 """
 
 from collections.abc import Mapping
-from dataclasses import MISSING, dataclass, field, fields
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, NamedTuple, Self
 
 from lightsam.errors import UsageError
@@ -124,6 +124,21 @@ class Options:
             if one.metadata or one.name not in general:
                 found[one.name] = list(value) if isinstance(value, tuple) else value
         return found
+
+    def for_model(self, slots: int | None) -> Self:
+        """The options as a model leaves them.
+
+        Args:
+            slots: prompt slots that the model fixes; None if it fixes none.
+
+        Raises:
+            UsageError: if others were asked for.
+        """
+        if slots is None or self.point_slots is None:
+            return self
+        if self.point_slots not in (slots, self.of({}).point_slots):
+            raise UsageError(f"this model has {slots} prompt slots in every file: leave out --point-slots")
+        return replace(self, point_slots=slots)
 
     def check(self) -> None:
         """Refuse what the packages that are installed cannot do, before any work.

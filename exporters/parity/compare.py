@@ -80,7 +80,7 @@ def compare(
     encoder, decoder = (
         _FileStage(s.name, s.module, s.inputs, s.outputs, loaded) for s, loaded in zip(specs, ours, strict=True)
     )
-    stages = Stages(encoder, decoder, specs.preprocess)
+    stages = Stages(encoder, decoder, specs.rules)
     slots = ours[1].provenance.point_slots
     reference_images = [ReferenceImage(stages, image, slots) for image in suite.images]
     gate = _looser(reference, candidate).with_overrides(gates)

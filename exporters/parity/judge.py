@@ -13,8 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from lightsam.metrics import cosine, max_abs_error, mean_abs_error, psnr_db, same_best, same_order, sqnr_db
-from lightsam.predictor import masks_for_prompt
-from lightsam.stages import IOU_PREDICTIONS, Arrays
+from lightsam.stages import IOU_PREDICTIONS, LOW_RES_MASKS, Arrays
 from lightsam_exporters.formats.gate import Gate
 from lightsam_exporters.formats.running import LoadedStage
 
@@ -43,41 +42,47 @@ def judge(
     """Compare candidates with the reference.
 
     Args:
-        trials: an image each.
+        reference_images: with what is asked about each.
         suite: name and version of the questions.
         encoder: candidate, or None when there is only a decoder.
         decoder: likewise; the chain is judged when both are there.
         other_failures: found before, to stand in the same report.
-        on_answer: shown what the chain answered, or the decoder where there is no encoder, beside the reference.
+        on_prediction: shown what the chain answered, or the decoder where there is no encoder, beside the reference.
     """
     measurements: list[Measurement] = []
     failures = list(other_failures)
     for reference_image in reference_images:
         comparison = _Comparison(reference_image, gate, measurements, failures)
-        embeddings: Arrays = {}
+        own: Arrays = {}
         if encoder is not None:
-            embeddings = encoder({"image": reference_image.pixels})
-            comparison.add("encoder", None, {"image_embeddings": reference_image.embeddings}, embeddings)
+            own = encoder({"image": reference_image.pixels})
+            comparison.add("encoder", None, reference_image.features, own)
+        chained = _alike(own, reference_image.features)
         for case in reference_image.cases if decoder is not None else ():
             assert decoder is not None  # by the line above
             slots = decoder.provenance.point_slots
             expected = reference_image.expected(case)
             found: list[Arrays] = []
-            if not (case.chain_only and "image_embeddings" in embeddings):
+            if not (case.chain_only and own):
                 found = reference_image.ask(
-                    decoder, slots, reference_image.embeddings, case, expected=expected, forced=True
+                    decoder, slots, reference_image.features, case, expected=expected, forced=True
                 )
                 comparison.add("decoder", case, _stacked(expected), _stacked(found))
-            own = embeddings.get("image_embeddings")
-            if own is not None and own.shape == reference_image.embeddings.shape:
+            if chained:
                 found = reference_image.ask(decoder, slots, own, case, expected=expected)
                 comparison.add(CHAIN, case, _stacked(expected), _stacked(found))
-            if found:  # embeddings of another shape have no answers to what is asked of the chain alone
+            if found:  # features of another shape have no answers to what is asked of the chain alone
                 on_prediction(reference_image, case, expected[-1], found[-1])
     candidates = [candidate for candidate in (encoder, decoder) if candidate is not None]
     judges = "; ".join(dict.fromkeys(candidate.judge for candidate in candidates))
     simulated = any(candidate.simulated for candidate in candidates)
-    return ParityReport(judges, suite, gate, tuple(measurements), tuple(failures), simulated)
+    left_out = tuple(f"{one.name}: {case}" for one in reference_images for case in one.left_out)
+    return ParityReport(judges, suite, gate, tuple(measurements), tuple(failures), simulated, left_out)
+
+
+def _alike(own: Arrays, reference: Arrays) -> bool:
+    """Whether a candidate's feature maps can be given to a decoder."""
+    return all(name in own and own[name].shape == expected.shape for name, expected in reference.items())
 
 
 def _stacked(rounds: Sequence[Arrays]) -> Arrays:
@@ -103,19 +108,53 @@ class _Comparison:
             elif found.shape != expected.shape:
                 self.failures.append(f"{where}: {name} is {found.shape}, the reference's is {expected.shape}")
             else:
-                self.measurements.append(self._measure(scope, where, case, name, expected, found))
+                same = self._same_choice(case, reference, candidate) if name == IOU_PREDICTIONS else None
+                self.measurements.append(self._measure(scope, where, case, name, expected, found, same))
+
+    def _same_choice(self, case: Case | None, reference: Arrays, candidate: Arrays) -> bool | None:
+        """Whether the mask that answers each prompt is the reference's, where there are several to choose from.
+
+        A choice that the reference itself hardly makes is no other choice: scores within the tolerance tie.
+
+        Args:
+            reference: (rounds * prompts, ...) outputs; only the first round asks without a mask.
+            candidate: likewise.
+        """
+        masks = candidate.get(LOW_RES_MASKS)
+        if case is None or masks is None or masks.shape != reference[LOW_RES_MASKS].shape:
+            return None
+        rules, tolerance = self.reference_image.reference.rules.masks, self.gate.iou_tolerance
+        same: list[bool] = []
+        rows = zip(reference[LOW_RES_MASKS], masks, reference[IOU_PREDICTIONS], candidate[IOU_PREDICTIONS], strict=True)
+        for index, (expected_masks, found_masks, expected, found) in enumerate(rows):
+            ambiguous = index < len(case.prompts) and case.prompts[index].ambiguous
+            ours = rules.competing(expected_masks, ambiguous=ambiguous)
+            theirs = rules.competing(found_masks, ambiguous=ambiguous)
+            if ours != theirs:
+                assert rules.fallback is not None  # nothing else depends on the masks
+                margin = rules.fallback.stability(expected_masks[0]) - rules.fallback.threshold
+                same.append(abs(margin) <= tolerance)
+            elif len(expected[ours]) > 1:
+                same.append(same_best(expected[ours], found[ours], tolerance))
+        return all(same) if same else None
 
     def _measure(
-        self, scope: str, where: str, case: Case | None, name: str, expected: np.ndarray, found: np.ndarray
+        self,
+        scope: str,
+        where: str,
+        case: Case | None,
+        name: str,
+        expected: np.ndarray,
+        found: np.ndarray,
+        choice: bool | None,
     ) -> Measurement:
         gate = self.gate
         decibels, noise = psnr_db(expected, found), sqnr_db(expected, found)
-        masks = choice = order = None
+        masks = order = None
         if case is not None:
             shown = [index for prediction in self.reference_image.shown(case) for index in prediction]
             masks = compare_masks(name, expected, found, self.reference_image.frame, shown, gate.rounding)
             if name == IOU_PREDICTIONS:
-                choice = _same_choice(case, expected, found, gate.iou_tolerance)
                 order = all(same_order(a, b, gate.iou_tolerance) for a, b in zip(expected, found, strict=True))
         reasons = []
         if not np.isfinite(found).all():
@@ -143,22 +182,6 @@ class _Comparison:
             same_order=order,
             failure=f"{where}: {name}: {'; '.join(reasons)}" if reasons else "",
         )
-
-
-def _same_choice(case: Case, expected: np.ndarray, found: np.ndarray, tolerance: float) -> bool | None:
-    """Whether the best of the masks that answer a prompt is the reference's, where there are several.
-
-    Args:
-        expected: (rounds * prompts, K) predicted IoUs; only the first round asks without a mask, and so may leave
-            a choice.
-        found: likewise.
-    """
-    same = [
-        same_best(a[answering], b[answering], tolerance)
-        for prompt, a, b in zip(case.prompts, expected, found, strict=False)
-        if len(a[answering := masks_for_prompt(prompt)]) > 1
-    ]
-    return all(same) if same else None
 
 
 def _below(gate: Gate, which: str, errors: MaskErrors | None) -> list[str]:

@@ -60,6 +60,8 @@ class ParityReport:
     """What failed before it could be measured: a changed file, a missing output."""
     simulated: bool = False
     """Whether the file was not run by its own runtime, but computed as it declares."""
+    left_out: tuple[str, ...] = ()
+    """Cases of the suite that the model does not take, such as background points, each with its image."""
 
     @property
     def failures(self) -> list[str]:

@@ -6,7 +6,6 @@ from functools import cached_property
 
 import numpy as np
 
-from lightsam.predictor import shown_mask
 from lightsam.prompts import Prompt, encode_prompts
 from lightsam.stages import IOU_PREDICTIONS, LOW_RES_MASKS, ORIG_IM_SIZE, STAGE_NAMES, Arrays, Runner, Stages
 from lightsam.transforms import to_model_input
@@ -29,18 +28,26 @@ class ReferenceImage:
         self.point_slots = point_slots
         self.name = image.name
         self.image = image.image
-        self.cases = image.cases
+        rules = reference.rules.prompts
+        asked = [(case, case.for_model(rules)) for case in image.cases]
+        self.cases = tuple(taken for _, taken in asked if taken is not None)
+        self.left_out = tuple(
+            case.name if taken is None else f"{case.name} after its first round"
+            for case, taken in asked
+            if taken != case
+        )
+        """Names of the cases, or what of them, that the model does not take."""
         self.pixels, self.frame = to_model_input(image.image, reference.preprocess)
         self._expected: dict[str, list[Arrays]] = {}
 
     @cached_property
-    def embeddings(self) -> np.ndarray:
-        """The reference's embeddings of the image."""
-        return self.reference.encoder.run({"image": self.pixels})["image_embeddings"]
+    def features(self) -> Arrays:
+        """The reference's feature maps of the image."""
+        return self.reference.encoder.run({"image": self.pixels})
 
     def against(self, reference: Stages) -> "ReferenceImage":
-        """The same image with another form of the reference's decoder; its embeddings are not computed again."""
-        assert self.embeddings.size  # computed by now, and copied
+        """The same image with another form of the reference's decoder; its features are not computed again."""
+        assert self.features  # computed by now, and copied
         other = copy(self)
         other.reference = reference
         other._expected = {}
@@ -49,24 +56,26 @@ class ReferenceImage:
     def expected(self, case: Case) -> list[Arrays]:
         """The reference's answers, a round each."""
         if case.name not in self._expected:
-            self._expected[case.name] = self.ask(self.reference.decoder.run, self.point_slots, self.embeddings, case)
+            self._expected[case.name] = self.ask(self.reference.decoder.run, self.point_slots, self.features, case)
         return self._expected[case.name]
 
     def shown(self, case: Case) -> list[list[int]]:
         """Which mask a user is shown, as the reference chooses: an index a prompt, a list of them a round."""
         return [self._shown(case, index, prediction) for index, prediction in enumerate(self.expected(case))]
 
-    @staticmethod
-    def _shown(case: Case, index: int, prediction: Arrays) -> list[int]:
+    def _shown(self, case: Case, index: int, prediction: Arrays) -> list[int]:
+        answers = zip(case.prompts, prediction[LOW_RES_MASKS], prediction[IOU_PREDICTIONS], strict=True)
         # Only the first round asks without a mask.
-        asked = [prompt if index == 0 else prompt.refined(np.empty(0)) for prompt in case.prompts]
-        return [shown_mask(prompt, row) for prompt, row in zip(asked, prediction[IOU_PREDICTIONS], strict=True)]
+        return [
+            self.reference.rules.masks.shown(masks, ious, ambiguous=index == 0 and prompt.ambiguous)
+            for prompt, masks, ious in answers
+        ]
 
     def ask(
         self,
         decoder: Runner,
         point_slots: int | None,
-        embeddings: np.ndarray,
+        features: Arrays,
         case: Case,
         *,
         expected: Sequence[Arrays] | None = None,
@@ -80,7 +89,7 @@ class ReferenceImage:
         Args:
             decoder: with the inputs and outputs of the contract.
             point_slots: of a decoder with static shapes, which is asked one prompt a call; None for a dynamic one.
-            embeddings: (1, 256, E, E).
+            features: all that the encoder gave.
             expected: the reference's answers, whose choice of masks is followed; None for the decoder's own.
             forced: whether later rounds are given the masks of ``expected`` and not the decoder's own.
 
@@ -99,7 +108,7 @@ class ReferenceImage:
                     continue
                 prompts = [prompt.refined(mask[k]) for prompt, mask, k in zip(prompts, masks, shown, strict=True)]
             calls = [prompts] if point_slots is None else [[prompt] for prompt in prompts]
-            predictions = [decoder(self.inputs(embeddings, call, point_slots)) for call in calls]
+            predictions = [decoder(self.inputs(features, call, point_slots)) for call in calls]
             rounds.append(
                 {name: np.concatenate([prediction[name] for prediction in predictions]) for name in predictions[0]}
                 if len(predictions) > 1
@@ -107,10 +116,10 @@ class ReferenceImage:
             )
         return rounds
 
-    def inputs(self, embeddings: np.ndarray, prompts: Sequence[Prompt], point_slots: int | None) -> Arrays:
+    def inputs(self, features: Arrays, prompts: Sequence[Prompt], point_slots: int | None) -> Arrays:
         """What a decoder is given for one call."""
-        encoded = encode_prompts(prompts, self.frame, point_slots, takes_masks=self.reference.takes_masks)
-        inputs = {"image_embeddings": embeddings, **encoded}
+        encoded = encode_prompts(prompts, self.frame, point_slots, self.reference.rules.prompts)
+        inputs = {**features, **encoded}
         if any(spec.name == ORIG_IM_SIZE for spec in self.reference.decoder.inputs):
             inputs[ORIG_IM_SIZE] = np.array([self.frame.height, self.frame.width], np.float32)
         return inputs
@@ -122,4 +131,4 @@ class ReferenceImage:
             return
         for case in self.cases:
             for prompt in () if case.chain_only else case.prompts:
-                yield self.inputs(self.embeddings, [prompt], point_slots)
+                yield self.inputs(self.features, [prompt], point_slots)

@@ -14,7 +14,7 @@ der Walt, both CC0; "Astronaut" (NASA) and "Rocket" (SpaceX), both in the public
 """
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import as_file, files
 from pathlib import Path
 from typing import Annotated
@@ -26,6 +26,7 @@ from PIL import Image
 from lightsam.documents import convert, read_json
 from lightsam.errors import UsageError
 from lightsam.prompts import Prompt
+from lightsam.rules import PromptRules
 from lightsam.transforms import open_image
 
 QUICK = "quick"
@@ -104,6 +105,12 @@ class Case:
     """Answers; each but the first is given the mask of the one before."""
     chain_only: bool = False
     """Whether the decoder alone is left out: for what would take long and tell no more."""
+
+    def for_model(self, rules: PromptRules) -> "Case | None":
+        """The case as a model can be asked it: once, if it takes no masks; None if it does not take the prompts."""
+        if any(prompt.refusal(rules) for prompt in self.prompts):
+            return None
+        return self if rules.masks else replace(self, rounds=1)
 
 
 @dataclass(frozen=True)

@@ -50,6 +50,8 @@ def print_report(title: str, report: "ParityReport", *, every: bool = False) -> 
             FAIL if row.failure else PASS,
         )
     out.print(table)
+    if report.left_out:
+        out.print("not asked, because the model takes no such prompt:", ", ".join(report.left_out), soft_wrap=True)
     for failure in report.failures:
         out.print(FAIL, failure, soft_wrap=True)
 

@@ -1,8 +1,9 @@
 """What an image encoder states about its output, and SAM's neck, in which the encoders of all light SAMs end."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
-from torch import nn
+from torch import Tensor, nn
 
 from lightsam.modeling.common import LayerNorm2d
 
@@ -34,7 +35,10 @@ SAM_EMBEDDINGS = FeatureMap(
 
 
 class ImageEncoder(nn.Module):
-    """Base of the image encoders: a normalised image (B, 3, S, S) to image embeddings (B, C, E, E)."""
+    """Base of the image encoders: a normalised image (B, 3, S, S) to image embeddings (B, C, E, E).
+
+    One with several feature maps gives a tuple of them, in their order.
+    """
 
     feature_maps: tuple[FeatureMap, ...] = (SAM_EMBEDDINGS,)
     """All that the decoder gets, the image embeddings first."""
@@ -51,6 +55,19 @@ class ImageEncoder(nn.Module):
         norm = self.neck[-1]
         assert isinstance(norm, LayerNorm2d)
         return norm
+
+    def spread(self, drawn: Sequence[Tensor]) -> list[Tensor]:
+        """Give drawn feature maps the spread of real ones, as far as the weights tell it.
+
+        Args:
+            drawn: (1, C, E, E) from a standard normal distribution, one of each of `feature_maps`.
+
+        Returns:
+            As many of the same shapes.
+        """
+        norm = self.output_norm
+        scale, shift = (values.to(drawn[0].dtype)[:, None, None] for values in (norm.weight, norm.bias))
+        return [drawn[0] * scale + shift, *drawn[1:]]
 
 
 def sam_neck(in_channels: int, out_channels: int = SAM_EMBEDDINGS.channels) -> nn.Sequential:

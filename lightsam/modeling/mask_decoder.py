@@ -4,29 +4,47 @@ Paper: "Segment Anything" - https://arxiv.org/abs/2304.02643
 Architecture and key names: https://github.com/facebookresearch/segment-anything (Apache-2.0). What differs: all four
 masks are always returned, and empty prompt slots are masked out.
 
-Shapes: B prompts, N prompt slots, C = 256 channels, E = image size / 16, K = 4 masks.
+Shapes: B prompts, N prompt slots, C = 256 channels, E = image size / 16, K = 4 masks; the decoder's own tokens are one
+for the predicted IoUs and one a mask.
 """
+
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from lightsam.modeling.common import MLP, LayerNorm2d
 from lightsam.modeling.transformer import TwoWayTransformer
+from lightsam.rules import MaskRules
+
+
+@dataclass(frozen=True)
+class DecoderOutput:
+    """One output of a decoder behind its masks and their predicted IoUs."""
+
+    name: str
+    """In the stage contract."""
+    width: int
+    """Values a prompt."""
+    meaning: str
 
 
 class MaskDecoder(nn.Module):
     """Image and prompt embeddings to mask logits and predicted IoUs."""
 
-    num_masks = 4
+    rules = MaskRules()
     """Mask 0 is the answer to an unambiguous prompt; masks 1 to 3 are the whole, the part and the subpart."""
+    further_outputs: tuple[DecoderOutput, ...] = ()
+    """What it gives besides, in order."""
     damped = ("q_proj.weight", "k_proj.weight", "v_proj.weight", "out_proj.weight", "lin2.weight")
     """For `ModelCard.damped` of the models that have this decoder."""
 
     def __init__(self, channels: int = 256) -> None:
         super().__init__()
+        count = self.rules.count
         self.transformer = TwoWayTransformer(channels=channels)
         self.iou_token = nn.Embedding(1, channels)
-        self.mask_tokens = nn.Embedding(self.num_masks, channels)
+        self.mask_tokens = nn.Embedding(count, channels)
         self.output_upscaling = nn.Sequential(
             nn.ConvTranspose2d(channels, channels // 4, 2, stride=2),
             LayerNorm2d(channels // 4),
@@ -34,39 +52,84 @@ class MaskDecoder(nn.Module):
             nn.ConvTranspose2d(channels // 4, channels // 8, 2, stride=2),
             nn.GELU(),
         )
-        self.output_hypernetworks_mlps = nn.ModuleList(
-            MLP(channels, channels, channels // 8, 3) for _ in range(self.num_masks)
-        )
-        self.iou_prediction_head = MLP(channels, 256, self.num_masks, 3)
+        self.output_hypernetworks_mlps = nn.ModuleList(MLP(channels, channels, channels // 8, 3) for _ in range(count))
+        self.iou_prediction_head = MLP(channels, 256, count, 3)
 
-    def forward(
-        self, image_embeddings: Tensor, image_pe: Tensor, sparse: Tensor, dense: Tensor, slot_logits: Tensor
+    def own_tokens(self) -> Tensor:
+        """The decoder's own tokens, (1, own, C), in front of those of a prompt."""
+        return torch.cat([self.iou_token.weight, self.mask_tokens.weight])[None]
+
+    def upscale(self, image: Tensor, *high_res_features: Tensor) -> Tensor:
+        """Image positions (B, C, E, E), and what feature maps of higher resolution there are, to (B, C / 8, 4E, 4E)."""
+        return self.output_upscaling(image)
+
+    def filters(self, tokens: Tensor) -> Tensor:
+        """Output tokens (B, own + N, C) to what each mask weights the upscaled channels by, (B, K, C / 8)."""
+        return torch.stack([mlp(tokens[:, 1 + k]) for k, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
+
+    def filter_biases(self) -> list[nn.Parameter]:
+        """The last biases of `filters`, (C / 8,) each, a mask each: they set how much of an image a mask covers."""
+        return [mlp.get_parameter("layers.2.bias") for mlp in self.output_hypernetworks_mlps]
+
+    def heads(self, tokens: Tensor) -> tuple[Tensor, ...]:
+        """Output tokens (B, own + N, C) to predicted IoUs (B, K), and to `further_outputs`."""
+        return (self.iou_prediction_head(tokens[:, 0]),)
+
+    def embed(
+        self,
+        image_embeddings: Tensor,
+        image_pe: Tensor,
+        sparse: Tensor,
+        dense: Tensor | None,
+        slot_logits: Tensor | None,
+        *high_res_features: Tensor,
     ) -> tuple[Tensor, Tensor]:
-        """Predict the masks of B prompts about one image.
+        """Let prompts and image attend to one another.
 
         Args:
             image_embeddings: (1, C, E, E).
             image_pe: (1, C, E, E) positional encoding of the grid.
             sparse: (B, N, C) point and box embeddings.
-            dense: (B, C, E, E) mask embeddings.
-            slot_logits: (B, N) added to attention logits over the prompt slots.
+            dense: (B, C, E, E) mask embeddings; None for a model that takes no masks.
+            slot_logits: (B, N) added to attention logits over the prompt slots; None where no slot is ever empty.
+            high_res_features: the encoder's other feature maps.
 
         Returns:
-            Mask logits (B, K, 4E, 4E) and predicted IoUs (B, K).
+            The tokens (B, own + N, C) and the upscaled image (B, C / 8, 4E, 4E).
         """
         size = image_embeddings.shape[-1]
-        own_tokens = torch.cat([self.iou_token.weight, self.mask_tokens.weight])[None]  # (1, 1 + K, C)
-        own_tokens = own_tokens.expand(sparse.shape[0], -1, -1)
-        tokens = torch.cat([own_tokens, sparse], dim=1)  # (B, 1 + K + N, C)
-        token_mask = nn.functional.pad(slot_logits, (1 + self.num_masks, 0))[:, None, None, :]  # (B, 1, 1, 1 + K + N)
-
-        image = (image_embeddings + dense).flatten(2).transpose(1, 2)  # (B, E * E, C)
+        own_tokens = self.own_tokens().expand(sparse.shape[0], -1, -1)
+        tokens = torch.cat([own_tokens, sparse], dim=1)
+        token_mask = None
+        if slot_logits is not None:
+            token_mask = nn.functional.pad(slot_logits, (own_tokens.shape[1], 0))[
+                :, None, None, :
+            ]  # (B, 1, 1, own + N)
+        # Without mask embeddings to differ by, the image is still one copy a prompt.
+        image = image_embeddings.expand(sparse.shape[0], -1, -1, -1) if dense is None else image_embeddings + dense
+        image = image.flatten(2).transpose(1, 2)  # (B, E * E, C)
         tokens, image = self.transformer(image, image_pe.flatten(2).transpose(1, 2), tokens, token_mask)
-
         image = image.transpose(1, 2).unflatten(2, (size, size))  # (B, C, E, E)
-        upscaled = self.output_upscaling(image).flatten(2)  # (B, C / 8, 16 * E * E)
-        filters = torch.stack(
-            [mlp(tokens[:, 1 + k]) for k, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1
-        )  # (B, K, C / 8)
-        masks = (filters @ upscaled).unflatten(2, (4 * size, 4 * size))
-        return masks, self.iou_prediction_head(tokens[:, 0])
+        return tokens, self.upscale(image, *high_res_features)
+
+    def forward(
+        self,
+        image_embeddings: Tensor,
+        image_pe: Tensor,
+        sparse: Tensor,
+        dense: Tensor | None,
+        slot_logits: Tensor | None,
+        *high_res_features: Tensor,
+    ) -> tuple[Tensor, ...]:
+        """Predict the masks of B prompts about one image.
+
+        Args:
+            All as for `embed`.
+
+        Returns:
+            Mask logits (B, K, 4E, 4E), predicted IoUs (B, K), and `further_outputs` (B, width) each.
+        """
+        tokens, upscaled = self.embed(image_embeddings, image_pe, sparse, dense, slot_logits, *high_res_features)
+        side = upscaled.shape[-1]
+        masks = (self.filters(tokens) @ upscaled.flatten(2)).unflatten(2, (side, side))
+        return (masks, *self.heads(tokens))

@@ -6,26 +6,12 @@ two points with labels of their own, and a slot may be empty.
 """
 
 import math
-from enum import IntEnum
 
 import torch
 from torch import Tensor, nn
 
 from lightsam.modeling.common import LayerNorm2d
-
-
-class PointLabel(IntEnum):
-    """What a point means; the values of ``point_labels``."""
-
-    EMPTY = -2
-    """An unused slot: nothing attends to it."""
-    PADDING = -1
-    """SAM's own padding point, which upstream appends when there is no box. It is attended to."""
-    BACKGROUND = 0
-    FOREGROUND = 1
-    BOX_TOP_LEFT = 2
-    BOX_BOTTOM_RIGHT = 3
-
+from lightsam.rules import PointLabel, PromptRules
 
 # Added to the attention logits of empty slots. Not -inf, which the Neural Engine turns into NaN, and inside
 # float16's range; exp(-40000) is exactly zero in every precision.
@@ -57,8 +43,8 @@ class PositionEmbeddingRandom(nn.Module):
 class PromptEncoder(nn.Module):
     """Points and boxes to sparse embeddings, an earlier mask to a dense one."""
 
-    takes_masks = True
-    """Whether a prompt may hold the mask of an earlier prediction."""
+    rules = PromptRules()
+    """Which prompts it takes."""
 
     def __init__(self, image_size: int, channels: int = 256, mask_channels: int = 16) -> None:
         super().__init__()
@@ -87,6 +73,10 @@ class PromptEncoder(nn.Module):
             assert isinstance(embedding, nn.Embedding)
             embedded = embedded + (point_labels == label).to(position.dtype)[..., None] * embedding.weight
         return embedded
+
+    def embed_no_mask(self) -> Tensor | None:
+        """What stands for the mask of a prompt without one, (1, C, 1, 1); None of a model that takes no masks."""
+        return self.no_mask_embed.weight[:, :, None, None]
 
     def embed_mask(self, mask_input: Tensor, has_mask_input: Tensor) -> Tensor:
         """Embed low-res logits (B, 1, 4E, 4E), where ``has_mask_input`` (B,) is 1, as (B, C, E, E)."""

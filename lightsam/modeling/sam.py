@@ -4,10 +4,11 @@ from torch import nn
 
 from lightsam.errors import ContractError
 from lightsam.geometry import Preprocess
-from lightsam.modeling.graphs import DecoderModule, EncoderModule
+from lightsam.modeling.graphs import DECODERS, EncoderModule
 from lightsam.modeling.image_encoder import ImageEncoder
 from lightsam.modeling.mask_decoder import MaskDecoder
 from lightsam.modeling.prompt_encoder import PromptEncoder
+from lightsam.rules import Rules
 
 
 class Sam(nn.Module):
@@ -42,6 +43,11 @@ class Sam(nn.Module):
         self.preprocess = preprocess
 
     @property
+    def rules(self) -> Rules:
+        """What a caller must know to use the two stages."""
+        return Rules(self.preprocess, self.prompt_encoder.rules, self.mask_decoder.rules)
+
+    @property
     def image_size(self) -> int:
         """S: side of the square input, in pixels."""
         return self.preprocess.image_size
@@ -51,6 +57,16 @@ class Sam(nn.Module):
         return EncoderModule(self.image_encoder, self.preprocess)
 
     def decoder_graph(self) -> nn.Module:
-        """The graph of the decoder stage; it shares the model's weights."""
+        """The graph of the decoder stage; it shares the model's weights.
+
+        Raises:
+            ContractError: if there is no graph with the inputs that the parts state.
+        """
+        maps, masks = len(self.image_encoder.feature_maps), self.prompt_encoder.rules.masks
+        if (maps, masks) not in DECODERS:
+            raise ContractError(
+                f"there is no decoder graph for {maps} feature maps and a prompt encoder that takes "
+                f"{'masks' if masks else 'no masks'}: add one to lightsam.modeling.graphs"
+            )
         side = self.image_encoder.embeddings.side(self.image_size)
-        return DecoderModule(self.prompt_encoder, self.mask_decoder, side)
+        return DECODERS[maps, masks](self.prompt_encoder, self.mask_decoder, side, self.preprocess)

@@ -70,7 +70,7 @@ class TwoWayAttentionBlock(nn.Module):
         self.first = first
 
     def forward(
-        self, tokens: Tensor, image: Tensor, token_pe: Tensor, image_pe: Tensor, token_mask: Tensor
+        self, tokens: Tensor, image: Tensor, token_pe: Tensor, image_pe: Tensor, token_mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
         if self.first:  # the tokens *are* their encoding here: nothing to add, no residual
             tokens = self.self_attn(tokens, tokens, tokens, token_mask)
@@ -96,14 +96,16 @@ class TwoWayTransformer(nn.Module):
         self.final_attn_token_to_image = Attention(channels, heads, downsample=2)
         self.norm_final_attn = nn.LayerNorm(channels)
 
-    def forward(self, image: Tensor, image_pe: Tensor, tokens: Tensor, token_mask: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, image: Tensor, image_pe: Tensor, tokens: Tensor, token_mask: Tensor | None
+    ) -> tuple[Tensor, Tensor]:
         """Mix tokens and image.
 
         Args:
             image: (B, P, C) image embeddings with the mask prompt added.
             image_pe: (1, P, C) positional encoding of the image positions.
             tokens: (B, T, C) output tokens and prompt embeddings.
-            token_mask: (B, 1, 1, T) added to attention logits over the tokens.
+            token_mask: (B, 1, 1, T) added to attention logits over the tokens; None for nothing.
 
         Returns:
             The tokens (B, T, C) and the image (B, P, C).

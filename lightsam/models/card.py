@@ -1,7 +1,7 @@
 """What lightsam knows of a model besides its layers: sources, licenses, sizes, published figures."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 
 import torch
 
@@ -145,6 +145,11 @@ class ModelCard:
     """Endings of the names of weights that are drawn smaller when random ones stand in for trained ones: the last of
     every residual branch. Dozens of random blocks in a row otherwise amplify rounding errors a hundredfold, which no
     trained network does."""
+    renamed: Mapping[str, str] = field(default_factory=dict)
+    """What a published checkpoint calls otherwise: regular expressions over its names, and what takes the place of the
+    match, as for `re.sub`; the first that matches holds."""
+    left_out: tuple[str, ...] = ()
+    """Beginnings of the published names of parts that segment no image, such as the memory of a video model."""
 
     def skeleton(self, image_size: int) -> Sam:
         """The model without numbers or memory, for what its parts state: specs, preprocessing, names of weights.

@@ -8,7 +8,7 @@ from . import seeded
 from .downloads import ProgressBar
 from .loaded import LoadedModel, Weights
 from .sources import SEEDED, TRAINED, Chosen, choose
-from .state import digest, load_state, read_state_dict, strip_prefixes
+from .state import digest, load_state, read_state_dict, strip_prefixes, to_model_names
 
 __all__ = ["LoadedModel", "Weights", "load_model"]
 
@@ -48,7 +48,7 @@ def load_model(
     if chosen.path is None:
         seeded.fill(sam, card)
     else:
-        state = strip_prefixes(read_state_dict(chosen.path), sam.state_dict())
+        state = to_model_names(strip_prefixes(read_state_dict(chosen.path), sam.state_dict()), card)
         load_state(sam, state, str(chosen.path), card.name)
     return LoadedModel(sam, card, _describe(card, chosen, digest(sam.state_dict())))
 

@@ -15,11 +15,10 @@ import torch
 from torch import nn
 
 from lightsam.geometry import Preprocess
-from lightsam.modeling.common import MLP
 from lightsam.modeling.image_encoder import ImageEncoder
-from lightsam.modeling.prompt_encoder import PointLabel
 from lightsam.modeling.sam import Sam
 from lightsam.models.card import ModelCard
+from lightsam.rules import PointLabel
 
 _DAMPING = 0.25
 """Factor on the weights that a model's card names as damped."""
@@ -143,34 +142,25 @@ def _centre_masks(model: Sam) -> None:
     on are drawn as well, with the spread that the encoder's last norm gives them.
     """
     decoder, prompts = deepcopy(model.mask_decoder).double(), deepcopy(model.prompt_encoder).double()
-    norm, embeddings = model.image_encoder.output_norm, model.image_encoder.embeddings
-    scale, shift = norm.weight.double()[:, None, None], norm.bias.double()[:, None, None]
-    side = embeddings.side(_MEASURING_SIZE)
-    drawn = torch.from_numpy(_stream(embeddings.name).standard_normal((embeddings.channels, side, side)))
-    image_embeddings = (drawn * scale + shift)[None]  # (1, C, E, E)
-
-    seen: dict[nn.Module, torch.Tensor] = {}
-    for module in (decoder.output_upscaling, *decoder.output_hypernetworks_mlps):
-        module.register_forward_hook(lambda module, _, output: seen.update({module: output}))
+    maps = model.image_encoder.feature_maps
+    features = model.image_encoder.spread(
+        [torch.from_numpy(_stream(one.name).standard_normal(one.shape(_MEASURING_SIZE))) for one in maps]
+    )
     # The middle of the image at every size, so that the weights do not depend on the size: the prompt encoder adds half
     # a pixel.
     point_coords = torch.full((1, 1, 2), model.image_size / 2 - 0.5, dtype=torch.float64)
     point_labels = torch.full((1, 1), PointLabel.FOREGROUND, dtype=torch.float64)
-    decoder(
-        image_embeddings,
-        prompts.pe_layer.grid(side),
+    tokens, upscaled = decoder.embed(
+        features[0],
+        prompts.pe_layer.grid(maps[0].side(_MEASURING_SIZE)),
         prompts.embed_points(point_coords, point_labels),
-        prompts.no_mask_embed.weight[:, :, None, None],
-        prompts.slot_logits(point_labels),
+        prompts.embed_no_mask(),
+        None,
+        *features[1:],
     )
-    upscaled = seen[decoder.output_upscaling][0].flatten(1)  # (C / 8, 16 * side * side)
-    typical = upscaled.mean(1)  # (C / 8,)
-    for measured, mlp in zip(
-        decoder.output_hypernetworks_mlps, model.mask_decoder.output_hypernetworks_mlps, strict=True
-    ):
-        assert isinstance(mlp, MLP)
-        bias = mlp.layers[-1].bias
-        assert isinstance(bias, nn.Parameter)
-        logits = seen[measured][0] @ upscaled
+    positions = upscaled[0].flatten(1)  # (C / 8, 16 * side * side)
+    typical = positions.mean(1)  # (C / 8,)
+    for filters, bias in zip(decoder.filters(tokens)[0], model.mask_decoder.filter_biases(), strict=True):
+        logits = filters @ positions
         shift_by = _MASK_MEAN * logits.std() - logits.mean()
         bias.copy_(bias + shift_by / (typical @ typical) * typical)

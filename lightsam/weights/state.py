@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Container, Mapping
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,7 @@ from torch import Tensor
 
 from lightsam.errors import CheckpointError
 from lightsam.modeling.sam import Sam
+from lightsam.models.card import ModelCard
 
 WRAPPERS = ("model", "state_dict")
 """Keys under which training scripts put the state dict."""
@@ -97,6 +99,26 @@ def strip_prefixes(state: dict[str, Tensor], expected: Container[str]) -> dict[s
         if all(name.startswith(prefix) for name in state) and not any(name in expected for name in state):
             state = {name.removeprefix(prefix): tensor for name, tensor in state.items()}
     return state
+
+
+def to_model_names(state: Mapping[str, Tensor], card: ModelCard) -> dict[str, Tensor]:
+    """Call the tensors of a published checkpoint as the model does, and leave out those of parts that it lacks.
+
+    Args:
+        state: by published names, or by the model's own, which stay as they are.
+        card: says how names differ.
+    """
+    named = {}
+    for name, tensor in state.items():
+        if name.startswith(card.left_out):
+            continue
+        for pattern, replacement in card.renamed.items():
+            changed, count = re.subn(pattern, replacement, name)
+            if count:
+                name = changed
+                break
+        named[name] = tensor
+    return named
 
 
 def optional_keys(model: Sam) -> set[str]:

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from lightsam.errors import CheckpointError
 from lightsam.geometry import mask_side
 from lightsam.metrics import psnr_db
-from lightsam.modeling.prompt_encoder import PointLabel
 from lightsam.modeling.sam import Sam
+from lightsam.rules import PointLabel
 
 from .graph import Graph
 from .placing import Placement

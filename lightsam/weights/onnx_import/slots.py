@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from lightsam.modeling.common import ConvBN, LayerNorm2d, LooksUp, Lookup, Reparametrizable
 from lightsam.modeling.mask_decoder import MaskDecoder
-from lightsam.modeling.prompt_encoder import PointLabel, PositionEmbeddingRandom, PromptEncoder
+from lightsam.modeling.prompt_encoder import PositionEmbeddingRandom, PromptEncoder
 from lightsam.modeling.sam import Sam
 from lightsam.models import ModelCard
+from lightsam.rules import PointLabel
 from lightsam.stages import split
 
 from .uses import Normalization, Use
