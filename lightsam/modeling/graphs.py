@@ -30,13 +30,13 @@ class EncoderModule(nn.Module):
             self.register_buffer(name, constant, persistent=False)  # (1, 3, 1, 1)
 
     def forward(self, image: Tensor) -> tuple[Tensor, ...]:
-        normalised = (image - self.mean) / self.std
-        if self.padding is not None:
+        if self.padding is None:
+            features = self.image_encoder((image - self.mean) / self.std)
+        else:
             # 0 for the padding, 1 for anything that differs by a grey level. It is arithmetic because the Neural Engine
             # hands comparisons to the CPU.
             is_image = (image - self.padding).abs().sum(1, keepdim=True).clamp(max=1)  # (1, 1, S, S)
-            normalised = normalised * is_image
-        features = self.image_encoder(normalised)
+            features = self.image_encoder((image - self.mean) / self.std * is_image)
         return features if isinstance(features, tuple) else (features,)
 
 
