@@ -51,18 +51,55 @@ def readme(section: str) -> str:
     return "\n".join(line for line in text.splitlines() if line.startswith("|"))
 
 
-def contract() -> str:
-    """Inputs and outputs of both stages, as formats with static shapes have them; MobileSAM's at 1024."""
-    from lightsam.models import MODELS
+def contract(model: str = "mobile_sam") -> str:
+    """Inputs and outputs of both stages of a model at its own size, as formats with static shapes have them."""
+    from lightsam.models import find_model
     from lightsam.stages import split
 
+    card = find_model(model)
     rows = []
-    for stage in split(MODELS["mobile_sam"].build(1024)):
+    for stage in split(card.skeleton(card.native_size)):
         for direction, specs in (("in", stage.inputs), ("out", stage.outputs)):
             for spec in specs:
                 dynamic = ", ".join(spec.dynamic.values())
                 rows.append((f"{stage.name} {direction}", f"`{spec.name}`", spec.shape, dynamic, spec.meaning))
     return table(("stage", "tensor", "shape", "dynamic axes", "meaning"), rows)
+
+
+def contract_models() -> str:
+    """What differs between the models; those that are alike share a row."""
+    from lightsam.models import MODELS
+
+    alike: dict[tuple[str, ...], list[str]] = {}
+    for card in MODELS.values():
+        alike.setdefault(_differences(card), []).append(f"`{card.name}`")
+    head = ("models", "from encoder to decoder", "image", "prompts", "padding points", "masks", "besides")
+    return table(head, ((", ".join(names), *cells) for cells, names in alike.items()))
+
+
+def _differences(card: Any) -> tuple[str, ...]:
+    from lightsam.rules import Padding
+
+    model = card.skeleton(card.native_size)
+    rules = model.rules
+    taken = {"points": True, "background points": rules.prompts.background, "box": True, "mask": rules.prompts.masks}
+    prompts = ", ".join(name for name, takes in taken.items() if takes)
+    padding = {
+        Padding.WITHOUT_BOX: "one after points without a box",
+        Padding.ALWAYS: "one after points and box",
+        Padding.FILL: f"fill all {rules.prompts.slots} slots",
+    }
+    masks = f"{rules.masks.count}, the first the single answer" if rules.masks.single else f"{rules.masks.count}"
+    if rules.masks.fallback is not None:
+        masks += ", unless it is unstable"
+    return (
+        ", ".join(f"`{one.name}` {one.shape(card.native_size)}" for one in model.image_encoder.feature_maps),
+        rules.preprocess.fit.value,
+        prompts,
+        padding[rules.prompts.padding],
+        f"{masks}; {rules.preprocess.mask_resize.value}",
+        ", ".join(f"`{one.name}`" for one in model.mask_decoder.further_outputs),
+    )
 
 
 def contract_version() -> str:
@@ -250,6 +287,7 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "api": api,
     "command_line": command_line,
     "contract": contract,
+    "contract_models": contract_models,
     "contract_version": contract_version,
     "gates": gates,
     "latency": latency,

@@ -19,6 +19,7 @@ from lightsam_exporters.formats import coreml, describe_format, options_of
 from lightsam_exporters.loading import exports, find_export, load_pair, load_predictor
 from lightsam_exporters.manifest import read
 from lightsam_exporters.pipeline import ExportRequest, RejectedError, export
+from lightsam_exporters.provenance import Provenance
 
 
 @pytest.fixture
@@ -274,6 +275,41 @@ def test_an_export_whose_facts_are_damaged_is_told(own_export, lightsam):
     assert f"{path} cannot be read as the facts of an export" in done.stderr
     path.write_text(json.dumps({"schema": 99}), encoding="utf-8")
     assert "is of schema 99 and this lightsam reads 2" in lightsam("parity", own_export).stderr
+
+
+def test_the_rules_of_the_model_stand_beside_its_files(own_export):
+    (found,) = (one for one in exports(own_export) if one.name == "coreml-float16")
+    assert found.facts.rules == tiny.CARD.skeleton(tiny.SIZE).rules
+    assert json.loads((own_export / "manifest.json").read_text())["exports"]["coreml-float16"]["rules"][
+        "preprocess"
+    ] == {
+        "image_size": tiny.SIZE,
+        "mean": [123.675, 116.28, 103.53],
+        "std": [58.395, 57.12, 57.375],
+        "fit": "pad",
+        "mask_resize": "bilinear",
+    }
+
+
+def test_files_of_version_1_of_the_contract_say_so(own_export, lightsam):
+    def change(facts):
+        facts["files"]["decoder"]["provenance"].update(contract_version="1")
+
+    edit_facts(own_export / "coreml-float16", change)
+    done = lightsam("parity", own_export / "coreml-float16")
+    assert done.status == 1
+    assert done.stderr.count("\n") == 1
+    assert (
+        "export.json: the decoder is of version 1 of the stage contract, and this lightsam reads version 2: export it "
+        "again" in done.stderr
+    )
+
+
+def test_a_file_alone_says_of_which_version_it_is(own_export):
+    (found,) = (one for one in exports(own_export) if one.name == "coreml-float16")
+    metadata = {**found.provenance.metadata(), "contract_version": "1"}
+    with pytest.raises(ContractError, match=r"x\.onnx is of version 1 of the stage contract, and this lightsam reads"):
+        Provenance.from_metadata(metadata, "x.onnx")
 
 
 def test_options_that_a_format_does_not_have_are_told(own_export):

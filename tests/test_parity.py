@@ -10,6 +10,7 @@ import pytest
 import torch
 
 from lightsam.errors import UsageError
+from lightsam.rules import MaskRules, PromptRules, StabilityFallback
 from lightsam.stages import Stage
 from lightsam_exporters.formats import FORMATS, describe_format
 from lightsam_exporters.loading import find_export
@@ -48,6 +49,38 @@ def test_good_files_pass(reference_image, pair):
     assert {m.prompt for m in report.measurements} == {"", "point", "points", "box", "box_and_point", "mask"}
     assert len(report.measurements) == 1 + 2 * 2 * 5
     assert all(m.masks is not None for m in report.measurements if m.output == "low_res_masks")
+
+
+def test_what_a_model_does_not_take_is_not_asked_and_told(tiny_stages):
+    rules = replace(tiny_stages.rules, prompts=PromptRules(masks=False, background=False))
+    image = load_suite("quick").images[0]
+    asked = ReferenceImage(replace(tiny_stages, rules=rules), image)
+    assert [case.name for case in asked.cases] == ["point", "box", "mask"]
+    assert {case.rounds for case in asked.cases} == {1}
+    assert asked.left_out == ("points", "box_and_point", "mask after its first round")
+    report = judge(asked, None, None, GATE)
+    assert report.left_out == tuple(f"{image.name}: {name}" for name in asked.left_out)
+
+
+@pytest.mark.parametrize("firmness", [1, 0.01])
+def test_another_answer_by_the_models_rule_fails(tiny_stages, pair, firmness):
+    """Mask 0 of a box is firm in the reference; where a file makes it loose, another mask would be shown."""
+    image = load_suite("quick").images[0]
+    box = next(case for case in image.cases if case.name == "box")
+    (usual,) = ReferenceImage(tiny_stages, image).expected(box)
+    fallback = StabilityFallback(0.05, 0.9 * StabilityFallback(0.05, 0).stability(usual["low_res_masks"][0, 0]))
+    rules = replace(tiny_stages.rules, masks=MaskRules(fallback=fallback))
+    asked = ReferenceImage(replace(tiny_stages, rules=rules), replace(image, cases=(box,)))
+    assert asked.shown(box) == [[0]]
+
+    def loosened(outputs):
+        masks = outputs["low_res_masks"].copy()
+        masks[:, 0] *= firmness
+        return {**outputs, "low_res_masks": masks}
+
+    report = judge(asked, None, with_run(pair[1], loosened), GATE)
+    told = "another mask has the best predicted IoU, and is shown"
+    assert any(told in failure for failure in report.failures) == (firmness < 1)
 
 
 def test_prompts_of_every_kind_are_judged(reference_image):
