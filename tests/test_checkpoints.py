@@ -1,9 +1,11 @@
 """Weights come in; what is no checkpoint of the model is refused with one line."""
 
+import zipfile
+
 import pytest
 import tiny
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import save, save_file
 
 from lightsam import load_model
 from lightsam.errors import CheckpointError, UsageError
@@ -52,6 +54,34 @@ def test_a_checkpoint_loads_in_every_usual_form(tmp_path, state, tiny_loaded, fo
             assert not tensor.any()
             continue
         torch.testing.assert_close(tensor, content.get(form, state).get(name, state[name]).to(tensor.dtype))
+
+
+def zipped(path, **members: bytes):
+    """A zip of files, and beside each the file of metadata that a Mac adds."""
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(name.replace("_", "."), content)
+            archive.writestr(f"__MACOSX/._{name.replace('_', '.')}", b"metadata")
+    return path
+
+
+@pytest.mark.parametrize("suffix", ["pt", "safetensors"])
+def test_a_checkpoint_loads_from_a_zip(tmp_path, state, tiny_loaded, suffix):
+    torch.save({"model": state}, tmp_path / "weights.pt")
+    content = save(state) if suffix == "safetensors" else (tmp_path / "weights.pt").read_bytes()
+    loaded = load_model(
+        tiny.NAME, weights=zipped(tmp_path / "w.zip", **{f"weights_{suffix}": content, "readme_md": b""})
+    )
+    assert loaded.weights.sha256 == tiny_loaded.weights.sha256
+
+
+def test_a_zip_that_does_not_hold_one_checkpoint_is_refused(tmp_path):
+    with pytest.raises(CheckpointError, match=r"holds 2 checkpoints \(a\.pt, b\.pth\): unpack it and give one$"):
+        read_state_dict(zipped(tmp_path / "two.zip", a_pt=b"", b_pth=b""))
+    with pytest.raises(CheckpointError, match="damaged or not a checkpoint"):
+        read_state_dict(zipped(tmp_path / "none.zip", readme_md=b"no weights"))
+    with pytest.raises(CheckpointError, match="damaged or not a checkpoint"):
+        read_state_dict(zipped(tmp_path / "broken.zip", weights_pt=b"PK no checkpoint"))
 
 
 def test_the_digest_is_that_of_the_tensors(state):

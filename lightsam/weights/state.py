@@ -3,8 +3,10 @@
 import hashlib
 import json
 import re
+import zipfile
 from collections.abc import Container, Mapping
-from pathlib import Path
+from io import BytesIO
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 import torch
@@ -18,6 +20,9 @@ WRAPPERS = ("model", "state_dict")
 """Keys under which training scripts put the state dict."""
 PREFIXES = ("module.", "image_encoder.")
 """Before every name: of a model saved from DataParallel, and of a SAM trained as another model's encoder."""
+SAFETENSORS = ".safetensors"
+SUFFIXES = (".pt", ".pth", SAFETENSORS)
+"""Of checkpoints inside a zip."""
 NAMED_AT_MOST = 8
 """Keys named in a message before it counts the rest; the exception carries all."""
 
@@ -49,7 +54,7 @@ def digest(state: Mapping[str, Tensor]) -> str:
 
 
 def read_state_dict(path: Path) -> dict[str, Tensor]:
-    """Read a ``.pt``/``.pth`` or ``.safetensors`` file on the CPU, without running any code in it.
+    """Read a ``.pt``/``.pth`` or ``.safetensors`` file, or a zip that holds one, on the CPU; no code in it is run.
 
     Raises:
         CheckpointError: if it is missing, damaged, or holds no state dict.
@@ -57,12 +62,16 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if not path.is_file():
         raise CheckpointError(f"there is no checkpoint {path}")
     try:
-        if path.suffix == ".safetensors":
-            from safetensors.torch import load_file
+        name, unzipped = _unzipped(path)
+        if name.endswith(SAFETENSORS):
+            from safetensors.torch import load, load_file
 
-            content: Any = load_file(path)
+            content: Any = load_file(path) if unzipped is None else load(unzipped)
         else:
-            content = torch.load(path, map_location="cpu", weights_only=True)
+            file = path if unzipped is None else BytesIO(unzipped)
+            content = torch.load(file, map_location="cpu", weights_only=True)
+    except CheckpointError:
+        raise
     # What torch and safetensors raise depends on where the damage is, down to an IndexError of the unpickler.
     except Exception as error:
         reason = str(error).splitlines()[0].split(". ")[0] if str(error) else type(error).__name__
@@ -73,6 +82,22 @@ def read_state_dict(path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping) or not content or not all(isinstance(v, Tensor) for v in content.values()):
         raise CheckpointError(f"{path} holds no state dict (tensors by name), nor one under {' or '.join(WRAPPERS)}")
     return dict(content)
+
+
+def _unzipped(path: Path) -> tuple[str, bytes | None]:
+    """Name and content of the checkpoint in a zip; of any other file the name alone.
+
+    torch's own files are zips, too, but what they hold is pickles and raw numbers, and no checkpoints.
+    """
+    if not zipfile.is_zipfile(path):
+        return path.name, None
+    with zipfile.ZipFile(path) as archive:
+        paths = {name: PurePosixPath(name) for name in archive.namelist()}
+        # Zips made on a Mac have a file of metadata beside every file, whose name begins with "._".
+        names = [name for name, one in paths.items() if one.suffix in SUFFIXES and not one.name.startswith("._")]
+        if len(names) > 1:
+            raise CheckpointError(f"{path} holds {len(names)} checkpoints ({', '.join(names)}): unpack it and give one")
+        return (names[0], archive.read(names[0])) if names else (path.name, None)
 
 
 def write_state_dict(path: Path, state: Mapping[str, Tensor], metadata: Mapping[str, str]) -> None:
