@@ -5,8 +5,8 @@ from torch import Tensor, nn
 
 from lightsam.geometry import Preprocess
 from lightsam.modeling.image_encoder import ImageEncoder
-from lightsam.modeling.mask_decoder import MaskDecoder
-from lightsam.modeling.prompt_encoder import PromptEncoder
+from lightsam.modeling.mask_decoder import BaseMaskDecoder
+from lightsam.modeling.prompt_encoder import BasePromptEncoder
 
 
 class EncoderModule(nn.Module):
@@ -51,7 +51,7 @@ class DecoderModule(nn.Module):
     image_pe: Tensor | None
 
     def __init__(
-        self, prompt_encoder: PromptEncoder, mask_decoder: MaskDecoder, side: int, preprocess: Preprocess
+        self, prompt_encoder: BasePromptEncoder, mask_decoder: BaseMaskDecoder, side: int, preprocess: Preprocess
     ) -> None:
         """Join the two parts.
 

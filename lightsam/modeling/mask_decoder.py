@@ -1,4 +1,4 @@
-"""SAM's mask decoder.
+"""Mask decoders: what all of them do, and SAM's.
 
 Paper: "Segment Anything" - https://arxiv.org/abs/2304.02643
 Architecture and key names: https://github.com/facebookresearch/segment-anything (Apache-2.0). What differs: all four
@@ -8,6 +8,7 @@ Shapes: B prompts, N prompt slots, C = 256 channels, E = image size / 16, K = 4 
 for the predicted IoUs and one a mask.
 """
 
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
 
 import torch
@@ -29,51 +30,37 @@ class DecoderOutput:
     meaning: str
 
 
-class MaskDecoder(nn.Module):
-    """Image and prompt embeddings to mask logits and predicted IoUs."""
+class BaseMaskDecoder(nn.Module, ABC):
+    """Base of the mask decoders: image and prompt embeddings to mask logits and predicted IoUs.
+
+    Tokens and image attend to one another; each mask is a weighting of the upscaled image's channels.
+    """
 
     rules = MaskRules()
-    """Mask 0 is the answer to an unambiguous prompt; masks 1 to 3 are the whole, the part and the subpart."""
+    """Which masks it gives."""
     further_outputs: tuple[DecoderOutput, ...] = ()
     """What it gives besides, in order."""
-    damped = ("q_proj.weight", "k_proj.weight", "v_proj.weight", "out_proj.weight", "lin2.weight")
-    """For `ModelCard.damped` of the models that have this decoder."""
+    transformer: TwoWayTransformer
 
-    def __init__(self, channels: int = 256) -> None:
-        super().__init__()
-        count = self.rules.count
-        self.transformer = TwoWayTransformer(channels=channels)
-        self.iou_token = nn.Embedding(1, channels)
-        self.mask_tokens = nn.Embedding(count, channels)
-        self.output_upscaling = nn.Sequential(
-            nn.ConvTranspose2d(channels, channels // 4, 2, stride=2),
-            LayerNorm2d(channels // 4),
-            nn.GELU(),
-            nn.ConvTranspose2d(channels // 4, channels // 8, 2, stride=2),
-            nn.GELU(),
-        )
-        self.output_hypernetworks_mlps = nn.ModuleList(MLP(channels, channels, channels // 8, 3) for _ in range(count))
-        self.iou_prediction_head = MLP(channels, 256, count, 3)
-
+    @abstractmethod
     def own_tokens(self) -> Tensor:
         """The decoder's own tokens, (1, own, C), in front of those of a prompt."""
-        return torch.cat([self.iou_token.weight, self.mask_tokens.weight])[None]
 
+    @abstractmethod
     def upscale(self, image: Tensor, *high_res_features: Tensor) -> Tensor:
         """Image positions (B, C, E, E), and what feature maps of higher resolution there are, to (B, C / 8, 4E, 4E)."""
-        return self.output_upscaling(image)
 
+    @abstractmethod
     def filters(self, tokens: Tensor) -> Tensor:
         """Output tokens (B, own + N, C) to what each mask weights the upscaled channels by, (B, K, C / 8)."""
-        return torch.stack([mlp(tokens[:, 1 + k]) for k, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
 
+    @abstractmethod
     def filter_biases(self) -> list[nn.Parameter]:
         """The last biases of `filters`, (C / 8,) each, a mask each: they set how much of an image a mask covers."""
-        return [mlp.get_parameter("layers.2.bias") for mlp in self.output_hypernetworks_mlps]
 
+    @abstractmethod
     def heads(self, tokens: Tensor) -> tuple[Tensor, ...]:
         """Output tokens (B, own + N, C) to predicted IoUs (B, K), and to `further_outputs`."""
-        return (self.iou_prediction_head(tokens[:, 0]),)
 
     def embed(
         self,
@@ -133,3 +120,43 @@ class MaskDecoder(nn.Module):
         side = upscaled.shape[-1]
         masks = (self.filters(tokens) @ upscaled.flatten(2)).unflatten(2, (side, side))
         return (masks, *self.heads(tokens))
+
+
+class MaskDecoder(BaseMaskDecoder):
+    """SAM's."""
+
+    rules = MaskRules()
+    """Mask 0 is the answer to an unambiguous prompt; masks 1 to 3 are the whole, the part and the subpart."""
+    damped = ("q_proj.weight", "k_proj.weight", "v_proj.weight", "out_proj.weight", "lin2.weight")
+    """For `ModelCard.damped` of the models that have this decoder."""
+
+    def __init__(self, channels: int = 256) -> None:
+        super().__init__()
+        count = self.rules.count
+        self.transformer = TwoWayTransformer(channels=channels)
+        self.iou_token = nn.Embedding(1, channels)
+        self.mask_tokens = nn.Embedding(count, channels)
+        self.output_upscaling = nn.Sequential(
+            nn.ConvTranspose2d(channels, channels // 4, 2, stride=2),
+            LayerNorm2d(channels // 4),
+            nn.GELU(),
+            nn.ConvTranspose2d(channels // 4, channels // 8, 2, stride=2),
+            nn.GELU(),
+        )
+        self.output_hypernetworks_mlps = nn.ModuleList(MLP(channels, channels, channels // 8, 3) for _ in range(count))
+        self.iou_prediction_head = MLP(channels, 256, count, 3)
+
+    def own_tokens(self) -> Tensor:
+        return torch.cat([self.iou_token.weight, self.mask_tokens.weight])[None]
+
+    def upscale(self, image: Tensor, *high_res_features: Tensor) -> Tensor:
+        return self.output_upscaling(image)
+
+    def filters(self, tokens: Tensor) -> Tensor:
+        return torch.stack([mlp(tokens[:, 1 + k]) for k, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
+
+    def filter_biases(self) -> list[nn.Parameter]:
+        return [mlp.get_parameter("layers.2.bias") for mlp in self.output_hypernetworks_mlps]
+
+    def heads(self, tokens: Tensor) -> tuple[Tensor, ...]:
+        return (self.iou_prediction_head(tokens[:, 0]),)

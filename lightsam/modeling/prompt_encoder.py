@@ -1,4 +1,4 @@
-"""SAM's prompt encoder, written so that it traces: no in-place writes, no boolean indexing.
+"""Prompt encoders: what all of them do, and SAM's; they trace, without in-place writes and boolean indexing.
 
 Paper: "Segment Anything" - https://arxiv.org/abs/2304.02643
 Architecture and key names: https://github.com/facebookresearch/segment-anything (Apache-2.0). What differs: a box is
@@ -6,6 +6,7 @@ two points with labels of their own, and a slot may be empty.
 """
 
 import math
+from abc import ABC, abstractmethod
 
 import torch
 from torch import Tensor, nn
@@ -40,16 +41,46 @@ class PositionEmbeddingRandom(nn.Module):
         return self(torch.stack([x, y], dim=-1)).permute(2, 0, 1)[None]
 
 
-class PromptEncoder(nn.Module):
-    """Points and boxes to sparse embeddings, an earlier mask to a dense one."""
+class BasePromptEncoder(nn.Module, ABC):
+    """Base of the prompt encoders: points and boxes to sparse embeddings."""
 
-    rules = PromptRules()
+    rules = PromptRules(masks=False)
     """Which prompts it takes."""
 
-    def __init__(self, image_size: int, channels: int = 256, mask_channels: int = 16) -> None:
+    def __init__(self, image_size: int, channels: int = 256) -> None:
         super().__init__()
         self.image_size = image_size
         self.pe_layer = PositionEmbeddingRandom(channels // 2)
+
+    @abstractmethod
+    def embed_points(self, point_coords: Tensor, point_labels: Tensor) -> Tensor:
+        """Embed points (B, N, 2), in pixels of the model's input, with labels (B, N), as (B, N, C)."""
+
+    def embed_no_mask(self) -> Tensor | None:
+        """What stands for the mask of a prompt without one, (1, C, 1, 1); None of a model that takes no masks."""
+        return None
+
+    def embed_mask(self, mask_input: Tensor, has_mask_input: Tensor) -> Tensor:
+        """Embed low-res logits (B, 1, 4E, 4E), where ``has_mask_input`` (B,) is 1, as (B, C, E, E).
+
+        Raises:
+            NotImplementedError: of a model that takes no masks.
+        """
+        raise NotImplementedError
+
+    @staticmethod
+    def slot_logits(point_labels: Tensor) -> Tensor:
+        """What to add to attention logits over the prompt slots: (B, N), zero unless the slot is empty."""
+        return (point_labels == PointLabel.EMPTY).to(point_labels.dtype) * EMPTY_SLOT_LOGIT
+
+
+class PromptEncoder(BasePromptEncoder):
+    """SAM's: points and boxes to sparse embeddings, an earlier mask to a dense one."""
+
+    rules = PromptRules()
+
+    def __init__(self, image_size: int, channels: int = 256, mask_channels: int = 16) -> None:
+        super().__init__(image_size, channels)
         self.point_embeddings = nn.ModuleList(nn.Embedding(1, channels) for _ in range(4))
         self.not_a_point_embed = nn.Embedding(1, channels)
         self.mask_downscaling = nn.Sequential(
@@ -64,7 +95,6 @@ class PromptEncoder(nn.Module):
         self.no_mask_embed = nn.Embedding(1, channels)
 
     def embed_points(self, point_coords: Tensor, point_labels: Tensor) -> Tensor:
-        """Embed points (B, N, 2), in pixels of the model's input, with labels (B, N), as (B, N, C)."""
         position = self.pe_layer((point_coords + 0.5) / self.image_size)
         is_position = (point_labels >= PointLabel.BACKGROUND).to(position.dtype)[..., None]  # (B, N, 1)
         embedded = position * is_position
@@ -75,16 +105,9 @@ class PromptEncoder(nn.Module):
         return embedded
 
     def embed_no_mask(self) -> Tensor | None:
-        """What stands for the mask of a prompt without one, (1, C, 1, 1); None of a model that takes no masks."""
         return self.no_mask_embed.weight[:, :, None, None]
 
     def embed_mask(self, mask_input: Tensor, has_mask_input: Tensor) -> Tensor:
-        """Embed low-res logits (B, 1, 4E, 4E), where ``has_mask_input`` (B,) is 1, as (B, C, E, E)."""
         given = has_mask_input[:, None, None, None]
         absent = self.no_mask_embed.weight[:, :, None, None]  # (1, C, 1, 1)
         return given * self.mask_downscaling(mask_input) + (1 - given) * absent
-
-    @staticmethod
-    def slot_logits(point_labels: Tensor) -> Tensor:
-        """What to add to attention logits over the prompt slots: (B, N), zero unless the slot is empty."""
-        return (point_labels == PointLabel.EMPTY).to(point_labels.dtype) * EMPTY_SLOT_LOGIT

@@ -6,8 +6,8 @@ from lightsam.errors import ContractError
 from lightsam.geometry import Preprocess
 from lightsam.modeling.graphs import DECODERS, EncoderModule
 from lightsam.modeling.image_encoder import ImageEncoder
-from lightsam.modeling.mask_decoder import MaskDecoder
-from lightsam.modeling.prompt_encoder import PromptEncoder
+from lightsam.modeling.mask_decoder import BaseMaskDecoder
+from lightsam.modeling.prompt_encoder import BasePromptEncoder
 from lightsam.rules import Rules
 
 
@@ -22,8 +22,8 @@ class Sam(nn.Module):
     def __init__(
         self,
         image_encoder: ImageEncoder,
-        prompt_encoder: PromptEncoder,
-        mask_decoder: MaskDecoder,
+        prompt_encoder: BasePromptEncoder,
+        mask_decoder: BaseMaskDecoder,
         preprocess: Preprocess,
     ) -> None:
         """Compose a model.

@@ -63,21 +63,23 @@ class TwoWayAttentionBlock(nn.Module):
         self.norm1 = nn.LayerNorm(channels)
         self.cross_attn_token_to_image = Attention(channels, heads, downsample=2)
         self.norm2 = nn.LayerNorm(channels)
-        self.mlp = MLPBlock(channels, mlp_hidden)
+        self.mlp: nn.Module = MLPBlock(channels, mlp_hidden)
         self.norm3 = nn.LayerNorm(channels)
         self.norm4 = nn.LayerNorm(channels)
         self.cross_attn_image_to_token = Attention(channels, heads, downsample=2)
         self.first = first
 
+    def attend_among_tokens(self, tokens: Tensor, token_pe: Tensor, token_mask: Tensor | None) -> Tensor:
+        """Tokens to tokens: (B, T, C) to (B, T, C), with the residual."""
+        if self.first:  # the tokens *are* their encoding here: nothing to add, no residual
+            return self.self_attn(tokens, tokens, tokens, token_mask)
+        q = tokens + token_pe
+        return tokens + self.self_attn(q, q, tokens, token_mask)
+
     def forward(
         self, tokens: Tensor, image: Tensor, token_pe: Tensor, image_pe: Tensor, token_mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        if self.first:  # the tokens *are* their encoding here: nothing to add, no residual
-            tokens = self.self_attn(tokens, tokens, tokens, token_mask)
-        else:
-            q = tokens + token_pe
-            tokens = tokens + self.self_attn(q, q, tokens, token_mask)
-        tokens = self.norm1(tokens)
+        tokens = self.norm1(self.attend_among_tokens(tokens, token_pe, token_mask))
         keys = image + image_pe
         tokens = self.norm2(tokens + self.cross_attn_token_to_image(tokens + token_pe, keys, image))
         tokens = self.norm3(tokens + self.mlp(tokens))
@@ -88,11 +90,11 @@ class TwoWayAttentionBlock(nn.Module):
 class TwoWayTransformer(nn.Module):
     """The decoder's transformer."""
 
+    block = TwoWayAttentionBlock
+
     def __init__(self, depth: int = 2, channels: int = 256, heads: int = 8, mlp_hidden: int = 2048) -> None:
         super().__init__()
-        self.layers = nn.ModuleList(
-            TwoWayAttentionBlock(channels, heads, mlp_hidden, first=index == 0) for index in range(depth)
-        )
+        self.layers = nn.ModuleList(self.block(channels, heads, mlp_hidden, first=index == 0) for index in range(depth))
         self.final_attn_token_to_image = Attention(channels, heads, downsample=2)
         self.norm_final_attn = nn.LayerNorm(channels)
 

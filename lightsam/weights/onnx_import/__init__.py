@@ -10,7 +10,9 @@ tables that the model expects, `placing` matches the two lists, and the two `pro
 from collections.abc import Callable
 from pathlib import Path
 
-from lightsam.errors import CheckpointError, FormatUnavailableError
+from lightsam.errors import CheckpointError, FormatUnavailableError, UsageError
+from lightsam.modeling.mask_decoder import MaskDecoder
+from lightsam.modeling.prompt_encoder import PromptEncoder
 from lightsam.models import ModelCard
 
 from . import save
@@ -45,10 +47,17 @@ def import_onnx(
         The checkpoint, and how closely its outputs agree with those of the files.
 
     Raises:
+        UsageError: for a model whose decoder is not SAM's.
         FormatUnavailableError: if onnx or onnxruntime is not installed.
         PlacingError: naming what is not in the files, and what in them is not the model's.
         CheckpointError: if a file is missing, damaged, quantized, or the proof fails.
     """
+    skeleton = card.skeleton(card.native_size)
+    if type(skeleton.prompt_encoder) is not PromptEncoder or type(skeleton.mask_decoder) is not MaskDecoder:
+        raise UsageError(
+            f"weights are imported from ONNX files for models with SAM's own decoder, which {card.name} has not: give "
+            "its checkpoint with --weights PATH"
+        )
     try:
         import onnx  # noqa: F401
         import onnxruntime  # noqa: F401

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lightsam.errors import CheckpointError
 from lightsam.geometry import mask_side
 from lightsam.metrics import psnr_db
+from lightsam.modeling.mask_decoder import MaskDecoder
 from lightsam.modeling.sam import Sam
 from lightsam.rules import PointLabel
 
@@ -84,6 +85,7 @@ def prove_decoder(graph: Graph, model: Sam, placement: Placement, embeddings: np
 
 def _taps(model: Sam, placement: Placement) -> dict[str, str]:
     """Where to look into the file: what all four masks and their scores are made from, of which it may give one."""
+    assert isinstance(model.mask_decoder, MaskDecoder)
     mlps = {
         "mask_decoder.iou_prediction_head": model.mask_decoder.iou_prediction_head,
         **{

@@ -104,6 +104,8 @@ def expected(card: ModelCard, model: Sam, *, decoder: bool, fused: bool = False)
         else:
             slots += _tables(name, module)
     if decoder:
+        assert isinstance(model.prompt_encoder, PromptEncoder)
+        assert isinstance(model.mask_decoder, MaskDecoder)
         slots += [*_prompts("prompt_encoder", model.prompt_encoder), _tokens("mask_decoder", model.mask_decoder)]
     return slots
 
