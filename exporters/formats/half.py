@@ -22,8 +22,8 @@ class _InFloat16(nn.Module):
                 if isinstance(child, LayerNorm2d):
                     setattr(parent, name, _InFloat32(child))
 
-    def forward(self, *inputs: Tensor) -> Any:
-        outputs = self.module(*(tensor.half() for tensor in inputs))
+    def forward(self, *inputs: Tensor | None) -> Any:
+        outputs = self.module(*(None if tensor is None else tensor.half() for tensor in inputs))
         return tuple(o.float() for o in outputs) if isinstance(outputs, tuple) else outputs.float()
 
 
