@@ -11,7 +11,7 @@ from lightsam.modeling.mask_decoder import MaskDecoder
 from lightsam.modeling.prompt_encoder import PromptEncoder
 from lightsam.modeling.repvit import RepViTConfig
 from lightsam.modeling.sam import Sam
-from lightsam.models import MODELS, ModelCard, WeightSet, edge_sam, mobile_sam, repvit_sam, sam_vit
+from lightsam.models import MODELS, ModelCard, WeightSet, edge_sam, efficient_sam, mobile_sam, repvit_sam, sam_vit
 from lightsam.models.card import OFFICIAL, Download
 from lightsam.models.edge_sam import FusedRepViT
 from lightsam.models.mobile_sam import TinyViT, TinyViTConfig
@@ -27,6 +27,7 @@ TINY_VIT = TinyViTConfig(
 )
 REPVIT = RepViTConfig(channels=(16, 24, 32, 40), depths=(1, 1, 3, 2), strides=(4, 8, 16, 16), outer_norm=True)
 EDGE = RepViTConfig(channels=(16, 24, 32, 40), depths=(1, 1, 3, 2), strides=(4, 8, 16, 32), outer_norm=False)
+PLAIN_VIT = efficient_sam.ViTConfig(channels=64, heads=2, depth=2)
 VIT = ViTConfig(channels=64, depth=2, heads=2, global_blocks=(1,), window=5)
 
 
@@ -74,6 +75,7 @@ CARDS = (
     CARD,
     _card("tiny_repvit", build_repvit, repvit_sam.CARD.damped),
     _card("tiny_edge", build_edge, edge_sam.CARD.damped),
+    _card("tiny_efficient", partial(efficient_sam.build, config=PLAIN_VIT), efficient_sam.DAMPED),
     _card("tiny_vit", partial(build_vit, config=VIT), sam_vit.CARDS[0].damped),
 )
 
