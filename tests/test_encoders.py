@@ -98,7 +98,7 @@ def test_sizes_that_an_architecture_does_not_allow_are_refused(name):
         load_model(name, weights="seeded", image_size=512)
 
 
-@pytest.mark.parametrize("name", ["mobile_sam", "repvit_sam", "edge_sam"])
+@pytest.mark.parametrize("name", ["mobile_sam", "repvit_sam", "edge_sam", "efficient_sam_ti", "efficient_sam_s"])
 @pytest.mark.parametrize("size", [512, 768])
 def test_smaller_sizes_where_the_architecture_allows(name, size):
     with torch.device("meta"):
@@ -108,7 +108,7 @@ def test_smaller_sizes_where_the_architecture_allows(name, size):
 
 
 def test_architectures_differ():
-    """The matrix above judges four networks, not one four times."""
+    """The matrix of the formats judges that many networks, not one many times."""
     image = np.random.default_rng(0).uniform(0, 255, (1, 3, tiny.SIZE, tiny.SIZE)).astype(np.float32)
     predictions = [
         split(load_model(card.name, weights="seeded").sam).encoder.run({"image": image})["image_embeddings"]

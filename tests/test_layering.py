@@ -88,7 +88,7 @@ def test_an_image_is_followed_to_a_mask_without_turning_back(name):
     assert ours <= onwards | BESIDE | layers
 
 
-@pytest.mark.parametrize("model", ["mobile_sam", "repvit_sam", "edge_sam", "sam_vit"])
+@pytest.mark.parametrize("model", ["mobile_sam", "repvit_sam", "edge_sam", "efficient_sam", "sam_vit"])
 def test_a_models_file_is_the_end_of_the_way(model):
     ours = {found.removeprefix("lightsam.") for found in imports(f"lightsam.models.{model}") if found in MODULES}
     assert ours & set(WAY) == {"geometry"}

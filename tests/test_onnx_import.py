@@ -13,7 +13,7 @@ from onnx import numpy_helper
 from safetensors.torch import load_file, save_file
 
 from lightsam import load_model
-from lightsam.errors import CheckpointError
+from lightsam.errors import CheckpointError, UsageError
 from lightsam.modeling.common import ConvBN, fold
 from lightsam.modeling.repvit import RepVGGDepthwise
 from lightsam.models import MODELS
@@ -53,6 +53,11 @@ CASES = [
     ("tiny_vit", {"opset": 17}),
     ("tiny_vit", {"opset": 14, "folding": False}),
 ]
+
+
+def test_a_model_without_sams_decoder_is_refused_before_anything_is_read(tmp_path):
+    with pytest.raises(UsageError, match="SAM's own decoder, which efficient_sam_ti has not: give its checkpoint"):
+        import_onnx(tmp_path / "encoder.onnx", tmp_path / "decoder.onnx", MODELS["efficient_sam_ti"])
 
 
 @pytest.mark.parametrize(("name", "how"), CASES, ids=[f"{name}-{'-'.join(map(str, how))}" for name, how in CASES])

@@ -28,7 +28,7 @@ TINY_VIT = TinyViTConfig(
 )
 REPVIT = RepViTConfig(channels=(16, 24, 32, 40), depths=(1, 1, 3, 2), strides=(4, 8, 16, 16), outer_norm=True)
 EDGE = RepViTConfig(channels=(16, 24, 32, 40), depths=(1, 1, 3, 2), strides=(4, 8, 16, 32), outer_norm=False)
-PLAIN_VIT = efficient_sam.ViTConfig(channels=64, heads=2, depth=2)
+PLAIN_VIT = efficient_sam.ViTConfig(channels=48, heads=3, depth=2)
 VIT = ViTConfig(channels=64, depth=2, heads=2, global_blocks=(1,), window=5)
 
 
