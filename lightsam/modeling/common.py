@@ -1,6 +1,7 @@
 """Small layers shared by the encoders and the decoder, and the folding of what does not depend on the input."""
 
 from collections import OrderedDict
+from collections.abc import Callable
 from dataclasses import dataclass
 from itertools import pairwise
 from typing import Protocol, runtime_checkable
@@ -96,16 +97,24 @@ class ConvBN(nn.Sequential):
 
 
 class MLP(nn.Module):
-    """Linear layers with ReLU between them; the decoder's small heads."""
+    """Linear layers with an activation between them, ReLU unless told otherwise."""
 
-    def __init__(self, in_features: int, hidden: int, out_features: int, depth: int) -> None:
+    def __init__(
+        self,
+        in_features: int,
+        hidden: int,
+        out_features: int,
+        depth: int,
+        activation: Callable[[Tensor], Tensor] = F.relu,
+    ) -> None:
         super().__init__()
         widths = [in_features, *[hidden] * (depth - 1), out_features]
         self.layers = nn.ModuleList(nn.Linear(a, b) for a, b in pairwise(widths))
+        self.activation = activation
 
     def forward(self, x: Tensor) -> Tensor:
         for layer in self.layers[:-1]:
-            x = F.relu(layer(x))
+            x = self.activation(layer(x))
         return self.layers[-1](x)
 
 
