@@ -11,15 +11,20 @@ def _pair(reference: np.ndarray, candidate: np.ndarray) -> tuple[np.ndarray, np.
     return np.asarray(reference, np.float64), np.asarray(candidate, np.float64)
 
 
-def psnr_db(reference: np.ndarray, candidate: np.ndarray) -> float:
+def psnr_db(reference: np.ndarray, candidate: np.ndarray, least_peak: float = 0.0) -> float:
     """Peak signal-to-noise ratio: the reference's largest magnitude over the root mean square error, in dB.
 
     The definition of Apple's conversion projects (ml-stable-diffusion's ``compute_psnr``), so that thresholds can be
     compared. Infinite when equal, NaN when either holds NaN.
+
+    Args:
+        reference: of any shape.
+        candidate: of the same.
+        least_peak: stands for the reference's largest magnitude where that is smaller.
     """
     a, b = _pair(reference, candidate)
     error = float(np.sqrt(np.mean((a - b) ** 2)))
-    peak = float(np.abs(a).max())
+    peak = max(float(np.abs(a).max()), least_peak)
     if error == 0:
         return float("inf")
     with np.errstate(divide="ignore"):

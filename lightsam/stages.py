@@ -63,6 +63,8 @@ class TensorSpec:
     dynamic: Mapping[int, str] = field(default_factory=dict)
     """Axes that formats with dynamic shapes leave open, and what they count."""
     dtype: str = "float32"
+    magnitude: float = 0.0
+    """Typical of values that may be close to zero, so that their own tells no error of theirs; 0 for all others."""
     passed_on: bool = False
     """Whether it goes from the encoder to the decoder, in whatever form the files hold it."""
 
@@ -205,7 +207,7 @@ def split(model: Sam, *, batch: int = 1, point_slots: int = POINT_SLOTS, with_ma
         outputs=(
             *_masks(batch, rules, size),
             *(
-                TensorSpec(one.name, (batch, one.width), one.meaning, dynamic=_PROMPTS)
+                TensorSpec(one.name, (batch, one.width), one.meaning, dynamic=_PROMPTS, magnitude=one.magnitude)
                 for one in model.mask_decoder.further_outputs
             ),
         ),

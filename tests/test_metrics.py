@@ -16,6 +16,8 @@ def test_psnr():
     assert psnr_db(np.zeros(3), np.ones(3)) == -math.inf
     assert math.isnan(psnr_db(reference, np.array([0, np.nan, 0, 0])))
     assert psnr_db(reference, np.zeros(4)) < 10
+    assert psnr_db(reference, reference + 0.1, 1) == pytest.approx(40)
+    assert psnr_db(reference, reference + 0.1, 100) == pytest.approx(60)
 
 
 def test_psnr_is_computed_in_float64():

@@ -149,7 +149,9 @@ class _Comparison:
         choice: bool | None,
     ) -> Measurement:
         gate = self.gate
-        decibels, noise = psnr_db(expected, found), sqnr_db(expected, found)
+        specs = [spec for stage in self.reference_image.reference for spec in stage.outputs]
+        magnitude = next(spec.magnitude for spec in specs if spec.name == name)
+        decibels, noise = psnr_db(expected, found, magnitude), sqnr_db(expected, found)
         masks = order = None
         if case is not None:
             shown = [index for prediction in self.reference_image.shown(case) for index in prediction]

@@ -42,7 +42,7 @@ class ImageEncoder(nn.Module):
 
     feature_maps: tuple[FeatureMap, ...] = (SAM_EMBEDDINGS,)
     """All that the decoder gets, the image embeddings first."""
-    neck: nn.Sequential
+    neck: nn.Module
 
     @property
     def embeddings(self) -> FeatureMap:
@@ -52,6 +52,7 @@ class ImageEncoder(nn.Module):
     @property
     def output_norm(self) -> LayerNorm2d:
         """The last layer: how the embeddings are spread is in its weights."""
+        assert isinstance(self.neck, nn.Sequential)
         norm = self.neck[-1]
         assert isinstance(norm, LayerNorm2d)
         return norm

@@ -28,6 +28,8 @@ class DecoderOutput:
     width: int
     """Values a prompt."""
     meaning: str
+    magnitude: float
+    """Typical of its values, as `TensorSpec.magnitude`."""
 
 
 class BaseMaskDecoder(nn.Module, ABC):

@@ -151,7 +151,12 @@ class Sam2MaskDecoder(MaskDecoder):
     # As SAM 2's own code sets them when it builds a model for use.
     rules = MaskRules(fallback=StabilityFallback(delta=0.05, threshold=0.98))
     further_outputs = (
-        DecoderOutput("object_score_logits", 1, "Whether the object is in the image at all: above 0 if it is"),
+        DecoderOutput(
+            "object_score_logits",
+            width=1,
+            meaning="Whether the object is in the image at all: above 0 if it is",
+            magnitude=1.0,  # where a logistic function has gone half of its way
+        ),
     )
     damped = ("q_proj.weight", "k_proj.weight", "v_proj.weight", "out_proj.weight", "mlp.layers.1.weight")
 
