@@ -1,6 +1,6 @@
 """Small models of the real kinds of layer, so that a test can convert each in seconds."""
 
-from functools import partial
+from functools import cache, partial
 
 import torch
 from torch import nn
@@ -11,11 +11,23 @@ from lightsam.modeling.mask_decoder import MaskDecoder
 from lightsam.modeling.prompt_encoder import PromptEncoder
 from lightsam.modeling.repvit import RepViTConfig
 from lightsam.modeling.sam import Sam
-from lightsam.models import MODELS, ModelCard, WeightSet, edge_sam, efficient_sam, mobile_sam, repvit_sam, sam_vit
+from lightsam.models import (
+    MODELS,
+    ModelCard,
+    WeightSet,
+    edge_sam,
+    efficient_sam,
+    mobile_sam,
+    repvit_sam,
+    sam2,
+    sam_vit,
+)
 from lightsam.models.card import OFFICIAL, Download
 from lightsam.models.edge_sam import FusedRepViT
 from lightsam.models.mobile_sam import TinyViT, TinyViTConfig
 from lightsam.models.repvit_sam import RepViT
+from lightsam.models.sam2 import HieraConfig
+from lightsam.models.sam2 import build as build_sam2
 from lightsam.models.sam_vit import ViTConfig
 from lightsam.models.sam_vit import build as build_vit
 from lightsam.stages import STAGE_NAMES
@@ -30,6 +42,7 @@ REPVIT = RepViTConfig(channels=(16, 24, 32, 40), depths=(1, 1, 3, 2), strides=(4
 EDGE = RepViTConfig(channels=(16, 24, 32, 40), depths=(1, 1, 3, 2), strides=(4, 8, 16, 32), outer_norm=False)
 PLAIN_VIT = efficient_sam.ViTConfig(channels=48, heads=3, depth=2)
 VIT = ViTConfig(channels=64, depth=2, heads=2, global_blocks=(1,), window=5)
+HIERA = HieraConfig(depths=(1, 1, 2, 2), global_blocks=(3,), channels=16, windows=(8, 4, 6, 3))
 
 
 def compose(image_encoder: ImageEncoder, image_size: int) -> Sam:
@@ -58,7 +71,7 @@ def official(url: str, sha256: str | None = None, **changes) -> WeightSet:
     return WeightSet(OFFICIAL, sources=(Download(url, sha256),), **{**facts, **changes})
 
 
-def _card(name: str, build, damped: tuple[str, ...]) -> ModelCard:
+def _card(name: str, build, damped: tuple[str, ...], **names) -> ModelCard:
     return ModelCard(
         name=name,
         title=name.replace("_", " ").title(),
@@ -68,6 +81,7 @@ def _card(name: str, build, damped: tuple[str, ...]) -> ModelCard:
         source="https://example.org/source",
         weights=(official("http://127.0.0.1:9/tiny_sam.pt"),),
         damped=damped,
+        **names,
     )
 
 
@@ -78,13 +92,22 @@ CARDS = (
     _card("tiny_edge", build_edge, edge_sam.CARD.damped),
     _card("tiny_efficient", partial(efficient_sam.build, config=PLAIN_VIT), efficient_sam.DAMPED),
     _card("tiny_vit", partial(build_vit, config=VIT), sam_vit.CARDS[0].damped),
+    _card("tiny_sam2", partial(build_sam2, config=HIERA), sam2.DAMPED, renamed=sam2.RENAMED, left_out=sam2.LEFT_OUT),
 )
 
 
+@cache
+def _first_of_each_decoder() -> set[str]:
+    first: dict[tuple[type, type], str] = {}
+    for card in CARDS:
+        sam = card.skeleton(SIZE)
+        first.setdefault((type(sam.prompt_encoder), type(sam.mask_decoder)), card.name)
+    return set(first.values())
+
+
 def tested_stages(model: str) -> tuple[str, ...]:
-    """What the tests convert of a model: of all but the first that have SAM's own decoder the encoder alone."""
-    own = type(MODELS[model].skeleton(SIZE).mask_decoder) is not MaskDecoder
-    return STAGE_NAMES if own or model == NAME else ("encoder",)
+    """What the tests convert of a model: of models that share a decoder's code, all but the first without theirs."""
+    return STAGE_NAMES if model in _first_of_each_decoder() else STAGE_NAMES[:1]
 
 
 def register() -> None:
