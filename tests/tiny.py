@@ -32,6 +32,8 @@ from lightsam.models.sam_vit import ViTConfig
 from lightsam.models.sam_vit import build as build_vit
 from lightsam.stages import STAGE_NAMES
 
+PUBLISHED = tuple(MODELS)
+"""The models of the registry, before these join them."""
 NAME = "tiny_sam"
 SIZE = 128
 
