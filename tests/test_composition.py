@@ -49,6 +49,10 @@ class FiveMasks(MaskDecoder):
     rules = MaskRules(count=5)
 
 
+class ThreeOfFour(MaskDecoder):
+    rules = MaskRules(count=3, single=False)
+
+
 class PointEncoder(PromptEncoder):
     rules = PromptRules(masks=False)
 
@@ -131,6 +135,20 @@ def test_another_preprocessing_changes_what_the_predictor_pads_with_and_it_is_ze
         embeddings = encoding.features["image_embeddings"]
         assert (embeddings[0, :, -2:] == 0).all()
         assert (embeddings[0, :, :5] != 0).all()
+
+
+def test_a_single_answer_that_is_never_given_is_neither_run_nor_exported():
+    whole, three = compose(Averages()), compose(Averages(), ThreeOfFour())
+    state = seeded.state_dict(whole, MaskDecoder.damped)
+    for model in (whole, three):  # of the same weights
+        model.load_state_dict(state)
+    expected = split(whole).decoder
+    inputs = expected.sample_inputs()
+    for found in (split(three).decoder, split(three).decoder.folded()):
+        for name, outputs in found.run(inputs).items():
+            np.testing.assert_allclose(outputs, expected.run(inputs)[name][:, 1:], atol=1e-4)
+    assert not [name for name, _ in found.module.named_parameters() if "mlps.0." in name]
+    assert len(three.mask_decoder.filter_biases()) == 3
 
 
 def test_a_stretched_image_is_not_padded_and_its_masks_go_straight_to_its_size(coffee):

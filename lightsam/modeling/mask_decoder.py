@@ -134,7 +134,8 @@ class MaskDecoder(BaseMaskDecoder):
 
     def __init__(self, channels: int = 256) -> None:
         super().__init__()
-        count = self.rules.count
+        # SAM's decoders have a token for the single answer even where it is never given.
+        count = self.rules.count + (not self.rules.single)
         self.transformer = TwoWayTransformer(channels=channels)
         self.iou_token = nn.Embedding(1, channels)
         self.mask_tokens = nn.Embedding(count, channels)
@@ -148,6 +149,15 @@ class MaskDecoder(BaseMaskDecoder):
         self.output_hypernetworks_mlps = nn.ModuleList(MLP(channels, channels, channels // 8, 3) for _ in range(count))
         self.iou_prediction_head = MLP(channels, 256, count, 3)
 
+    def fold(self) -> None:
+        """Drop what is never run."""
+        if not self.rules.single:
+            self.output_hypernetworks_mlps[0] = nn.Identity()  # the others keep their places
+
+    def _given(self) -> list[tuple[int, nn.Module]]:
+        """Number and filters of every mask, but for those of a single answer that is never given."""
+        return list(enumerate(self.output_hypernetworks_mlps))[0 if self.rules.single else 1 :]
+
     def own_tokens(self) -> Tensor:
         return torch.cat([self.iou_token.weight, self.mask_tokens.weight])[None]
 
@@ -155,10 +165,11 @@ class MaskDecoder(BaseMaskDecoder):
         return self.output_upscaling(image)
 
     def filters(self, tokens: Tensor) -> Tensor:
-        return torch.stack([mlp(tokens[:, 1 + k]) for k, mlp in enumerate(self.output_hypernetworks_mlps)], dim=1)
+        return torch.stack([mlp(tokens[:, 1 + k]) for k, mlp in self._given()], dim=1)
 
     def filter_biases(self) -> list[nn.Parameter]:
-        return [mlp.get_parameter("layers.2.bias") for mlp in self.output_hypernetworks_mlps]
+        return [mlp.get_parameter("layers.2.bias") for _, mlp in self._given()]
 
     def heads(self, tokens: Tensor) -> tuple[Tensor, ...]:
-        return (self.iou_prediction_head(tokens[:, 0]),)
+        scores = self.iou_prediction_head(tokens[:, 0])
+        return (scores if self.rules.single else scores[:, 1:],)
