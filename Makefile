@@ -16,7 +16,7 @@ BENCHMARKED := mobile_sam repvit_sam
 PARALLEL = -n $(JOBS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export parity benchmark benchmark-cuda test test-trained test-all test-other-cpu schemas lint docs format clean
+.PHONY: help setup export parity benchmark benchmark-cuda test test-trained test-all test-other-cpu models schemas lint docs format clean
 
 help:  ## show this list
 	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -62,6 +62,9 @@ test-all: .venv/.ready  ## all of these and the full-size ones
 test-other-cpu: .venv/.ready  ## the default tests, on older instruction sets and other kernels
 	ATEN_CPU_CAPABILITY=default ONEDNN_MAX_CPU_ISA=SSE41 MKL_CBWR=COMPATIBLE OPENBLAS_CORETYPE=Nehalem \
 		.venv/bin/python -m pytest --other-kernels $(FLAGS)
+
+models: .venv/.ready  ## count the models anew, and write what `lightsam models` shows
+	.venv/bin/python -m lightsam.cost
 
 schemas: .venv/.ready  ## write docs/schemas, the JSON Schemas of records, suites and sweeps
 	.venv/bin/python -m lightsam_benchmarks.schemas docs/schemas

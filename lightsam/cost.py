@@ -1,21 +1,20 @@
-"""Parameters and multiply-accumulates of a model, counted on the graphs that are exported."""
+"""Parameters and multiply-accumulates of a model, counted on the graphs that are exported.
 
-from dataclasses import dataclass
+``python -m lightsam.cost`` counts every model and writes `lightsam.catalogue`'s file.
+"""
+
+import json
+from dataclasses import asdict, replace
 
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from lightsam.models import ModelCard
+from lightsam.catalogue import PATH, Cost, Entry, Figure, WeightEntry
+from lightsam.files import write_text
+from lightsam.models import MODELS, ModelCard
 from lightsam.stages import Stage, split
-
-
-@dataclass(frozen=True)
-class Cost:
-    """What one stage costs, as it is exported (folded)."""
-
-    parameters: int
-    gmacs: float
-    """Billions of multiply-accumulates of convolutions and matrix products, for one image or one prompt."""
+from lightsam.weights.cache import checkpoint_path
+from lightsam.weights.folder import cache_root
 
 
 def count(card: ModelCard, image_size: int | None = None) -> dict[str, Cost]:
@@ -42,3 +41,25 @@ def _cost(stage: Stage) -> Cost:
         stage.module(*inputs)
     parameters = sum(parameter.numel() for parameter in stage.module.parameters())
     return Cost(parameters, counter.get_total_flops() / 2 / 1e9)  # a multiply and an add count as two there
+
+
+def describe(card: ModelCard) -> Entry:
+    """A model as the catalogue has it: its costs counted, and the facts of its card."""
+    published = card.published
+    return Entry(
+        name=card.name,
+        image_sizes=card.image_sizes,
+        cost={stage: replace(cost, gmacs=round(cost.gmacs, 3)) for stage, cost in count(card).items()},
+        coco_ap=None if published.coco_ap is None else Figure(published.coco_ap, published.source),
+        encoder_ms={one.device: Figure(one.ms, one.source) for one in published.latencies if one.stage == "encoder"},
+        paper=card.paper,
+        weights=tuple(
+            WeightEntry(one.name, one.license_line, checkpoint_path(card, one).relative_to(cache_root()).as_posix())
+            for one in card.weights
+        ),
+    )
+
+
+if __name__ == "__main__":
+    write_text(PATH, json.dumps([asdict(describe(card)) for card in MODELS.values()], indent=1) + "\n")
+    print(PATH)

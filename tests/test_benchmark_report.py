@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from lightsam.catalogue import IPHONE_12, M1_PRO
 from lightsam.errors import FormatUnavailableError, UsageError
-from lightsam.models.card import IPHONE_12, M1_PRO
 from lightsam_benchmarks.latency import plots, record
 from lightsam_benchmarks.latency.compare import BROKEN, LEFT_OUT, SAME, SLOWER, compare, differing_settings
 from lightsam_benchmarks.latency.record import CRASHED, OK, PAIR

@@ -8,9 +8,21 @@ import tiny
 import torch
 from torch import nn
 
-from lightsam.cost import _cost, count
+from lightsam.catalogue import read
+from lightsam.cost import _cost, count, describe
 from lightsam.models import MODELS
 from lightsam.stages import Stage, TensorSpec
+
+
+def test_the_catalogue_is_in_the_order_of_the_registry():
+    """`make models` writes it."""
+    assert [entry.name for entry in read()] == list(tiny.PUBLISHED)
+
+
+@pytest.mark.parametrize("name", tiny.PUBLISHED)
+def test_the_catalogue_holds_what_is_counted_and_what_the_card_says(name):
+    """`make models` writes it."""
+    assert next((entry for entry in read() if entry.name == name), None) == describe(MODELS[name])
 
 
 def test_parameters_are_those_of_the_published_checkpoint():

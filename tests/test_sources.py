@@ -18,7 +18,8 @@ from lightsam.errors import CheckpointError, CheckpointUnavailableError, License
 from lightsam.models import MODELS, WeightSet
 from lightsam.models.card import NpmPackage
 from lightsam.weights import npm, sources
-from lightsam.weights.cache import CACHE_VARIABLE, checkpoint_path, is_cached, verify
+from lightsam.weights.cache import checkpoint_path, is_cached, verify
+from lightsam.weights.folder import CACHE_VARIABLE
 
 NPM = """#!{python}
 import json, os, pathlib, shutil, sys

@@ -3,8 +3,9 @@
 from collections.abc import Iterable, Sequence
 from statistics import fmean
 
+from lightsam.catalogue import IPHONE_12, M1_PRO
 from lightsam.models import MODELS
-from lightsam.models.card import IPHONE_12, M1_PRO, ONE_GPU
+from lightsam.models.card import ONE_GPU
 from lightsam_benchmarks.tables import Table, as_markdown
 
 from .pytorch import REFERENCE

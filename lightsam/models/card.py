@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 import torch
 
+from lightsam.catalogue import IPHONE_12, M1_PRO
 from lightsam.errors import UsageError
 from lightsam.modeling.sam import Sam
 
@@ -91,7 +92,7 @@ class PublishedLatency:
     source: str
 
 
-IPHONE_12, M1_PRO, ONE_GPU = "iPhone 12", "M1 Pro", "one GPU"
+ONE_GPU = "one GPU"
 
 
 def repvit_sam_readme(iphone_12_ms: float | str, m1_pro_ms: float) -> tuple[PublishedLatency, ...]:

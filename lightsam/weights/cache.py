@@ -5,7 +5,6 @@ have where none is published: that of the first download, or of what was importe
 """
 
 import hashlib
-import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -16,16 +15,12 @@ from lightsam.errors import CheckpointError
 from lightsam.files import ensure_writable, write_text
 from lightsam.models import ModelCard, WeightSet
 from lightsam.models.card import OFFICIAL, Download
-
-CACHE_VARIABLE = "LIGHTSAM_CACHE"
-"""Environment variable with the folder to use instead of the platform's own cache folder."""
+from lightsam.weights.folder import cache_root
 
 
 def cache_folder(card: ModelCard, chosen: WeightSet) -> Path:
-    """Folder of a set of weights: below the platform's cache folder, or below that of LIGHTSAM_CACHE."""
-    import pooch
-
-    folder = Path(os.environ.get(CACHE_VARIABLE) or pooch.os_cache("lightsam")) / card.name
+    """Folder of a set of weights."""
+    folder = cache_root() / card.name
     return folder if chosen.name == OFFICIAL else folder / chosen.name
 
 
