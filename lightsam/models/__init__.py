@@ -1,7 +1,7 @@
 """The registry: one file a model, one line here."""
 
 from lightsam.errors import UsageError
-from lightsam.models import edge_sam, efficient_sam, mobile_sam, repvit_sam, sam2, sam_vit, tinysam
+from lightsam.models import edge_sam, edge_tam, efficient_sam, mobile_sam, repvit_sam, sam2, sam_vit, tinysam
 from lightsam.models.card import ModelCard, WeightSet
 
 __all__ = ["MODELS", "ModelCard", "WeightSet", "find_model", "find_weights"]
@@ -16,6 +16,7 @@ MODELS: dict[str, ModelCard] = {
         *efficient_sam.CARDS,
         *sam_vit.CARDS,
         *sam2.CARDS,
+        edge_tam.CARD,
     )
 }
 
