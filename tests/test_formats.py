@@ -18,9 +18,9 @@ from lightsam.stages import split
 from lightsam_exporters.formats import FORMATS, coreml, find_format, onnx, options_of
 from lightsam_exporters.formats.mil.program import read_program
 from lightsam_exporters.formats.running import check_pair
-from lightsam_exporters.parity.suite import load_suite
 from lightsam_exporters.loading import load_predictor
 from lightsam_exporters.manifest import read
+from lightsam_exporters.parity.suite import load_suite
 from lightsam_exporters.pipeline import ExportRequest, export_each
 
 MATRIX = [(name, precision) for name in FORMATS for precision in find_format(name).options.precisions()]
