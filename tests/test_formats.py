@@ -30,7 +30,7 @@ STATIC = [name for name in FORMATS if not find_format(name).dynamic_prompts]
 @pytest.mark.parametrize(("format_name", "precision"), MATRIX)
 @pytest.mark.parametrize("card", tiny.CARDS, ids=lambda card: card.name)
 def test_every_architecture_in_every_format_and_precision(matrix_of, card, format_name, precision):
-    """A model is one file and one line, a format is another: the rest comes by itself."""
+    """A model is one file, a format is another: the rest comes by itself."""
     entry = matrix_of(card.name, format_name, precision)
     parity = entry.facts.parity
     assert parity.passed is True

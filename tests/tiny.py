@@ -113,7 +113,7 @@ def tested_stages(model: str) -> tuple[str, ...]:
 
 
 def register() -> None:
-    """Put them into the registry, as a new model's one line would."""
+    """Put them into the registry, as a new model's own file would."""
     MODELS.update({card.name: card for card in CARDS})
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from rich.table import Table
+from rich.table import Column, Table
 
 from lightsam.cli.console import out
 from lightsam.cli.options import examples
@@ -36,10 +36,10 @@ def _print(entries: "Sequence[Entry]", cache: "Path") -> None:
         "decoder",
         "GMACs",
         "sizes",
-        "license",
+        Column("license", overflow="fold", min_width=21),  # what somebody may do must not be cut off
         "COCO AP",
         *(f"{device} ms" for device in devices),
-        "paper",
+        Column("paper", overflow="fold"),
         "weights",
         caption="Parameters and GMACs are counted on the exported graphs, GMACs at the first size. AP and encoder "
         "latency are the authors' own, not measured here.",

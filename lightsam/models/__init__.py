@@ -1,24 +1,25 @@
-"""The registry: one file a model, one line here."""
+"""The registry: every module here with a ``CARD``, or with the ``CARDS`` of a family, found by itself."""
+
+from collections.abc import Iterator
+from importlib import import_module
+from pkgutil import iter_modules
 
 from lightsam.errors import UsageError
-from lightsam.models import edge_sam, edge_tam, efficient_sam, mobile_sam, repvit_sam, sam2, sam_vit, tinysam
 from lightsam.models.card import ModelCard, WeightSet
 
 __all__ = ["MODELS", "ModelCard", "WeightSet", "find_model", "find_weights"]
 
-MODELS: dict[str, ModelCard] = {
-    card.name: card
-    for card in (
-        mobile_sam.CARD,
-        repvit_sam.CARD,
-        edge_sam.CARD,
-        tinysam.CARD,
-        *efficient_sam.CARDS,
-        *sam_vit.CARDS,
-        *sam2.CARDS,
-        edge_tam.CARD,
-    )
-}
+
+def _cards() -> Iterator[ModelCard]:
+    for name in sorted(module.name for module in iter_modules(__path__)):
+        module = import_module(f"{__name__}.{name}")
+        if hasattr(module, "CARD"):
+            yield module.CARD
+        yield from getattr(module, "CARDS", ())
+
+
+MODELS: dict[str, ModelCard] = {card.name: card for card in _cards()}
+"""By name, in the order of the modules."""
 
 
 def find_weights(name: str) -> tuple[ModelCard, WeightSet]:
