@@ -30,6 +30,8 @@ class DecoderOutput:
     meaning: str
     magnitude: float
     """Typical of its values, as `TensorSpec.magnitude`."""
+    part: str = ""
+    """The part of the decoder that makes this output and nothing else, and that a checkpoint may lack; "" for none."""
 
 
 class BaseMaskDecoder(nn.Module, ABC):
@@ -43,6 +45,11 @@ class BaseMaskDecoder(nn.Module, ABC):
     further_outputs: tuple[DecoderOutput, ...] = ()
     """What it gives besides, in order."""
     transformer: TwoWayTransformer
+
+    def give_up(self, output: DecoderOutput) -> None:
+        """Do without one of `further_outputs` and the part that makes it, for a checkpoint that lacks the part."""
+        delattr(self, output.part)
+        self.further_outputs = tuple(one for one in self.further_outputs if one != output)
 
     @abstractmethod
     def own_tokens(self) -> Tensor:

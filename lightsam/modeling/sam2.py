@@ -156,6 +156,7 @@ class Sam2MaskDecoder(MaskDecoder):
             width=1,
             meaning="Whether the object is in the image at all: above 0 if it is",
             magnitude=1.0,  # where a logistic function has gone half of its way
+            part="pred_obj_score_head",
         ),
     )
     damped = ("q_proj.weight", "k_proj.weight", "v_proj.weight", "out_proj.weight", "mlp.layers.1.weight")
@@ -187,6 +188,7 @@ class Sam2MaskDecoder(MaskDecoder):
         return super().filters(tokens[:, 1:])
 
     def heads(self, tokens: Tensor) -> tuple[Tensor, ...]:
-        """Predicted IoUs (B, K), between 0 and 1, and the logit of the object score (B, 1)."""
+        """Predicted IoUs (B, K), between 0 and 1, and the logit of the object score (B, 1) unless it was given up."""
         (iou_predictions,) = super().heads(tokens[:, 1:])
-        return iou_predictions.sigmoid(), self.pred_obj_score_head(tokens[:, 0])
+        scores = (self.pred_obj_score_head(tokens[:, 0]) for _ in self.further_outputs)
+        return (iou_predictions.sigmoid(), *scores)

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import logging
 import re
 import zipfile
 from collections.abc import Container, Mapping
@@ -15,6 +16,8 @@ from torch import Tensor
 from lightsam.errors import CheckpointError
 from lightsam.modeling.sam import Sam
 from lightsam.models.card import ModelCard
+
+log = logging.getLogger("lightsam")
 
 WRAPPERS = ("model", "state_dict")
 """Keys under which training scripts put the state dict."""
@@ -133,17 +136,16 @@ def to_model_names(state: Mapping[str, Tensor], card: ModelCard) -> dict[str, Te
         state: by published names, or by the model's own, which stay as they are.
         card: says how names differ.
     """
-    named = {}
-    for name, tensor in state.items():
-        if name.startswith(card.left_out):
-            continue
-        for pattern, replacement in card.renamed.items():
-            changed, count = re.subn(pattern, replacement, name)
-            if count:
-                name = changed
-                break
-        named[name] = tensor
-    return named
+    return {own_name(name, card): tensor for name, tensor in state.items() if not name.startswith(card.left_out)}
+
+
+def own_name(name: str, card: ModelCard) -> str:
+    """What the model calls a tensor of a published checkpoint."""
+    for pattern, replacement in card.renamed.items():
+        changed, count = re.subn(pattern, replacement, name)
+        if count:
+            return changed
+    return name
 
 
 def optional_keys(model: Sam) -> set[str]:
@@ -158,12 +160,19 @@ def optional_keys(model: Sam) -> set[str]:
 def load_state(model: Sam, state: Mapping[str, Tensor], origin: str, name: str) -> None:
     """Load ``state`` into ``model``, strictly; floating-point tensors of any precision become float32.
 
-    What `optional_keys` names and the checkpoint lacks becomes zero.
+    What `optional_keys` names and the checkpoint lacks becomes zero. A part that makes nothing but a further output of
+    the decoder, and that the checkpoint lacks as a whole, is given up with its output, and a warning says so: zeros
+    would look like an answer.
 
     Raises:
         KeyMismatchError: naming every missing, unexpected and misshapen key.
         CheckpointError: if a tensor holds NaN or infinity.
     """
+    for output in model.mask_decoder.further_outputs:
+        part = f"mask_decoder.{output.part}"
+        if output.part and not any(key.startswith(f"{part}.") for key in state):
+            log.warning("%s lacks %s: the decoder will not give %s", origin, part, output.name)
+            model.mask_decoder.give_up(output)
     expected = model.state_dict()
     absent = {key: torch.zeros_like(expected[key]) for key in optional_keys(model) - set(state)}
     state = {**state, **absent}
