@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import onnxruntime
 import pytest
 import torch
 from torch import Tensor, nn
@@ -66,8 +67,70 @@ class Decoder(nn.Module):
         return F.interpolate(masks, (self.size, self.size)) + 0 * values[5].sum(), scores, masks
 
 
+class Sam2Decoder(nn.Module):
+    """Masks 1 to 3, cut off, and no object score; the padding point is put behind those of a prompt inside.
+
+    As https://github.com/vietanhdev/samexporter exports SAM 2. It cuts off at 32, which drawn masks never reach.
+    """
+
+    def __init__(self, model: Sam) -> None:
+        super().__init__()
+        self.decoder = model.decoder_graph()
+
+    def forward(self, *values: Tensor) -> tuple[Tensor, Tensor]:
+        *features, points, labels, mask, has_mask = values
+        points, labels = F.pad(points, (0, 0, 0, 1)), F.pad(labels, (0, 1), value=-1.0)
+        masks, scores, _ = self.decoder(*features, points, labels, mask, has_mask)
+        return masks[:, 1:].clamp(-0.1, 0.1), scores[:, 1:]
+
+
+SAM2_NAMES = ("image_embed", "high_res_feats_0", "high_res_feats_1")
+
+
+def export_sam2(model: Sam, folder: Path, *, opset: int = 17, folding: bool = True):
+    """Write encoder and decoder of a model with three feature maps; returns their paths."""
+    size, maps = model.image_size, model.image_encoder.feature_maps
+    encoder, decoder = folder / "encoder.onnx", folder / "decoder.onnx"
+    how = {"opset_version": opset, "do_constant_folding": folding}
+    inputs = ["point_coords", "point_labels", "mask_input", "has_mask_input"]
+    prompt = (torch.rand(1, 5, 2) * size, torch.tensor([[1.0, 0, 2, 3, -1]]))
+    mask = (torch.randn(1, 1, size // 4, size // 4), torch.ones(1))
+    trace(
+        model.image_encoder,
+        (torch.randn(1, 3, size, size),),
+        encoder,
+        input_names=["image"],
+        output_names=list(SAM2_NAMES),
+        **how,
+    )
+    trace(
+        Sam2Decoder(model).eval(),
+        (*(torch.randn(one.shape(size)) for one in maps), *prompt, *mask),
+        decoder,
+        input_names=[*SAM2_NAMES, *inputs],
+        output_names=["masks", "iou_predictions"],
+        dynamic_axes={"point_coords": {1: "points"}, "point_labels": {1: "points"}},
+        **how,
+    )
+    return encoder, decoder
+
+
+def as_ort(path: Path, level: str) -> Path:
+    """An ONNX file as ONNX Runtime's own, optimized to a level, such as "EXTENDED", and for any CPU."""
+    options = onnxruntime.SessionOptions()
+    options.graph_optimization_level = getattr(onnxruntime.GraphOptimizationLevel, f"ORT_ENABLE_{level}")
+    options.optimized_model_filepath = str(path.with_suffix(".ort"))
+    options.add_session_config_entry("session.save_model_format", "ORT")
+    onnxruntime.InferenceSession(
+        path, options, providers=["CPUExecutionProvider"], disabled_optimizers=["NchwcTransformer"]
+    )
+    return path.with_suffix(".ort")
+
+
 def export(model: Sam, folder: Path, *, opset: int = 17, folding: bool = True, raw: bool = False, single: bool = False):
     """Write encoder and decoder; returns their paths."""
+    if len(model.image_encoder.feature_maps) > 1:
+        return export_sam2(model, folder, opset=opset, folding=folding)
     size, side = model.image_size, model.image_encoder.embeddings.side(model.image_size)
     encoder, decoder = folder / "encoder.onnx", folder / "decoder.onnx"
     image = torch.rand(size, size, 3) * 255 if raw else torch.randn(1, 3, size, size)

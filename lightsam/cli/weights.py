@@ -111,9 +111,13 @@ def path(name: Annotated[str, typer.Argument(metavar="MODEL[:SET]", help=f"{_SET
     ),
 )
 def import_(
-    encoder: Annotated[Path, typer.Argument(metavar="ENCODER.onnx", help="The image encoder, in float32.")],
+    encoder: Annotated[
+        Path,
+        typer.Argument(metavar="ENCODER.onnx", help="The image encoder, in float32: .onnx, or ONNX Runtime's .ort."),
+    ],
     decoder: Annotated[
-        Path, typer.Argument(metavar="DECODER.onnx", help="Prompt encoder and mask decoder, with SAM's six inputs.")
+        Path,
+        typer.Argument(metavar="DECODER.onnx", help="Prompt encoder and mask decoder, with SAM's inputs; likewise."),
     ],
     model: Annotated[str, typer.Option(help="What they were exported from, as in `lightsam models`.")],
     output: Annotated[Path, typer.Option(metavar="FILE.safetensors", help="The checkpoint that is written.")],
@@ -121,9 +125,9 @@ def import_(
 ) -> None:
     """Read a checkpoint out of ONNX files that others exported, and prove that it answers as they do.
 
-    Understands what the export scripts of segment-anything, MobileSAM and samexporter write. Names every tensor that it
-    cannot place; then ONNX Runtime runs the files, PyTorch what was read from them, on a photograph and on points, a
-    box and a mask: at least 100 dB on every output, or nothing is written.
+    Understands what the export scripts of segment-anything, MobileSAM and samexporter write, of SAM 2, too. Names every
+    tensor that it cannot place; then ONNX Runtime runs the files, PyTorch what was read from them, on a photograph and
+    on points, a box and a mask: at least 100 dB on every output, or nothing is written.
     """
     from lightsam.models import find_model
     from lightsam.weights.onnx_import import STEPS, import_onnx, save
@@ -135,6 +139,12 @@ def import_(
     save.write(output, imported, card.name, (encoder, decoder))
     _print_agreements(f"{output.name} against {encoder.name} and {decoder.name}", imported.agreements)
     out.print(f"{encoder.name} takes its image as {imported.convention}")
+    if imported.pads_points:
+        out.print(f"{decoder.name} puts the padding point behind those of a prompt itself")
+    for remark in imported.remarks:
+        out.print(remark, soft_wrap=True)
+    if imported.lacking:
+        out.print(f"not in the files, so that the model will not give it: {', '.join(imported.lacking)}")
     if imported.never_run:
         out.print(f"not in the files, and not needed, because nothing uses them: {', '.join(imported.never_run)}")
     out.print(

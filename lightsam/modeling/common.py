@@ -58,6 +58,25 @@ class LooksUp(Protocol):
         """By the parameter's name; as upstream's exports hold the table."""
 
 
+@dataclass(frozen=True)
+class Sum:
+    """How several parameters become one table before they are used: each is enlarged, and they are added up."""
+
+    parameters: tuple[str, ...]
+    """Names in the block, each of (1, C, h, w) with an h and w of its own."""
+    table: Callable[..., Tensor]
+    """The parameters in this order, with any number of channels, to the table (1, C, H, W): linear, and the same for
+    every channel."""
+
+
+@runtime_checkable
+class SumsUp(Protocol):
+    """A block that adds up parameters to a table that does not depend on the input."""
+
+    def sums(self) -> tuple[Sum, ...]:
+        """Each table; as upstream's exports hold it, but for the order of its axes."""
+
+
 def identity_batchnorm(norm: nn.BatchNorm2d, prefix: str, bias: Tensor | None = None) -> dict[str, Tensor]:
     """A state of a BatchNorm that changes nothing, or adds ``bias`` and nothing else.
 

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from lightsam.geometry import Fit, Preprocess
-from lightsam.modeling.common import MLP
+from lightsam.modeling.common import MLP, Sum
 from lightsam.modeling.sam import Sam
 from lightsam.modeling.sam2 import LEFT_OUT, RENAMED, PyramidEncoder, Sam2MaskDecoder, Sam2PromptEncoder
 from lightsam.modeling.windows import attend_in_windows
@@ -145,11 +145,20 @@ class Hiera(nn.Module):
                 in_channels = channels
             self.stage_ends.append(len(self.blocks) - 1)
 
+    def sums(self) -> tuple[Sum, ...]:
+        """The position embeddings at this size: a coarse map, and one window repeated."""
+
+        def table(pos_embed: Tensor, pos_embed_window: Tensor) -> Tensor:
+            background = F.interpolate(pos_embed, size=(self.side, self.side), mode="bicubic")
+            repeats = self.side // pos_embed_window.shape[-1]
+            return background + pos_embed_window.tile(1, 1, repeats, repeats)
+
+        return (Sum(("pos_embed", "pos_embed_window"), table),)
+
     def _positions(self) -> Tensor:
-        """The position embeddings at this size, (1, S / 4, S / 4, C): a coarse map, and one window repeated."""
-        background = F.interpolate(self.pos_embed, size=(self.side, self.side), mode="bicubic")
-        repeats = self.side // self.pos_embed_window.shape[-1]
-        return (background + self.pos_embed_window.tile(1, 1, repeats, repeats)).permute(0, 2, 3, 1)
+        """The position embeddings at this size, (1, S / 4, S / 4, C)."""
+        (positions,) = self.sums()
+        return positions.table(self.pos_embed, self.pos_embed_window).permute(0, 2, 3, 1)
 
     def fold(self) -> None:
         """Compute the position embeddings once."""

@@ -13,11 +13,14 @@ import numpy as np
 
 from lightsam.errors import CheckpointError
 
+from .ort_format import is_ort, to_onnx
+
 Node = Any  # onnx.NodeProto: onnx has no types of its own for what protobuf generates
 
 _LAYOUT = {
     *("Identity", "Transpose", "Reshape", "Cast", "Unsqueeze", "Squeeze", "Concat", "Expand", "Flatten"),
-    *("ConstantOfShape", "Shape", "Range", "Slice", "Add", "Sub", "Mul", "Div", "Neg", "Equal", "Where"),
+    *("ConstantOfShape", "Shape", "Size", "Range", "Slice", "Add", "Sub", "Mul", "Div", "Neg"),
+    *("Equal", "Greater", "Less", "Where"),
 }
 """What is computed when all its inputs are known. Gather is not: what looks a table up shows the table as it was."""
 _QUANTIZED = ("QuantizeLinear", "DequantizeLinear", "QLinear", "Integer", "MatMulNBits", "DynamicQuantize")
@@ -36,6 +39,9 @@ class Graph:
     """One ONNX file."""
 
     path: Path
+    """As the user named it."""
+    file: Path
+    """The same as ONNX: `path` itself, or what was written of an .ort file."""
     inputs: list[TensorInfo]
     outputs: list[TensorInfo]
     nodes: list[Node] = field(default_factory=list)
@@ -63,8 +69,12 @@ def attributes(node: Node) -> dict[str, Any]:
     return {attribute.name: get_attribute_value(attribute) for attribute in node.attribute}
 
 
-def read_graph(path: Path) -> Graph:
-    """Read an ONNX file and what lies beside it.
+def read_graph(path: Path, scratch: Path) -> Graph:
+    """Read an ONNX file and what lies beside it, or a file in ONNX Runtime's own format.
+
+    Args:
+        path: of the file.
+        scratch: a folder for what is made of an .ort file; it must outlive the graph.
 
     Raises:
         CheckpointError: if it is missing, damaged, quantized or in half precision, in one line.
@@ -75,13 +85,14 @@ def read_graph(path: Path) -> Graph:
     if not path.is_file():
         raise CheckpointError(f"there is no ONNX file {path}")
     try:
-        model = onnx.load(path)
+        file = to_onnx(path, scratch) if is_ort(path) else path
+        model = onnx.load(file)
         if model.functions:
             model = inliner.inline_local_functions(model)
         if not model.graph.node:
             raise ValueError("it holds no graph")
         _refuse_other_numbers(model.graph, path)
-        return _walk(model, path)
+        return _walk(model, path, file)
     except CheckpointError:
         raise
     # Protobuf, onnx and numpy each have exceptions of their own for a file that ends too early.
@@ -107,14 +118,15 @@ def _refuse_other_numbers(graph: Any, path: Path) -> None:
         )
 
 
-def _walk(model: Any, path: Path) -> Graph:
+def _walk(model: Any, path: Path, file: Path) -> Graph:
     from onnx import numpy_helper
 
     proto = model.graph
-    base = str(path.parent)
+    base = str(file.parent)
     initializers = {tensor.name: numpy_helper.to_array(tensor, base) for tensor in proto.initializer}
     graph = Graph(
         path,
+        file,
         [_info(value) for value in proto.input if value.name not in initializers],  # old exporters list both as inputs
         [_info(value) for value in proto.output],
         constants=initializers,
@@ -122,17 +134,36 @@ def _walk(model: Any, path: Path) -> Graph:
     )
     opsets = {opset.domain: opset.version for opset in model.opset_import}
     for node in proto.node:
-        if node.op_type == "Constant":
-            graph.constants[node.output[0]] = _literal(node)
-        elif node.op_type in _LAYOUT and node.input and all(name in graph.constants for name in node.input if name):
-            _compute(graph, node, opsets)
-        else:
-            graph.nodes.append(node)
-            for name in node.output:
-                graph.producers[name] = node
-            for name in dict.fromkeys(node.input):
-                graph.consumers.setdefault(name, []).append(node)
+        _visit(graph, node, opsets)
     return graph
+
+
+def _visit(graph: Graph, node: Node, opsets: dict[str, int]) -> None:
+    if node.op_type == "Constant":
+        graph.constants[node.output[0]] = _literal(node)
+    elif node.op_type in _LAYOUT and node.input and all(name in graph.constants for name in node.input if name):
+        _compute(graph, node, opsets)
+    elif node.op_type == "If" and node.input[0] in graph.constants:
+        for taken in _branch(graph, node):
+            _visit(graph, taken, opsets)
+    else:
+        graph.nodes.append(node)
+        for name in node.output:
+            graph.producers[name] = node
+        for name in dict.fromkeys(node.input):
+            graph.consumers.setdefault(name, []).append(node)
+
+
+def _branch(graph: Graph, node: Node) -> list[Node]:
+    """What an If amounts to whose condition is known, as exporters leave it where a trace depends on a rank."""
+    from onnx import helper, numpy_helper
+
+    condition = bool(graph.constants[node.input[0]].reshape(-1)[0])
+    branch = attributes(node)["then_branch" if condition else "else_branch"]
+    for tensor in branch.initializer:
+        graph.constants[tensor.name] = numpy_helper.to_array(tensor)
+    renamed = zip(branch.output, node.output, strict=True)
+    return [*branch.node, *(helper.make_node("Identity", [inner.name], [outer]) for inner, outer in renamed)]
 
 
 def _info(value: Any) -> TensorInfo:

@@ -1,7 +1,7 @@
 """Which operation of a file is which layer of the model."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from torch import Tensor
@@ -54,6 +54,8 @@ class Placement:
     """Operations with weights."""
     constants: list[str] = field(default_factory=list)
     """Other constants that nothing was taken from."""
+    remarks: list[str] = field(default_factory=list)
+    """What a user should know of tensors that did not come back as they were."""
 
     @property
     def faults(self) -> int:
@@ -61,17 +63,25 @@ class Placement:
         return len(self.missing) + len(self.unplaced)
 
 
-def place(slots: Sequence[Slot], uses: Sequence[Use], graph: Graph) -> Placement:
+def place(
+    slots: Sequence[Slot], uses: Sequence[Use], graph: Graph, renamed: Callable[[str], str] = lambda name: name
+) -> Placement:
     """Give every slot its operation.
 
     An initializer that is still called as in the checkpoint says which layer uses it. All others are taken in order of
     execution: the first layer of a kind and shape gets the first operation of that kind and shape. That the order was
     right is proved afterwards, by running both.
 
+    Args:
+        slots: what the model expects.
+        uses: what the file has.
+        graph: the file.
+        renamed: a published name to the model's own.
+
     Raises:
         UndoError: if a table is not what looking up a parameter gives.
     """
-    chosen = _by_name(slots, uses, graph)
+    chosen = _by_name(slots, uses, graph, renamed)
     free = [use for use in uses if not any(use is other for other in chosen.values())]
     placement = Placement()
     for index, slot in enumerate(slots):
@@ -86,6 +96,7 @@ def place(slots: Sequence[Slot], uses: Sequence[Use], graph: Graph) -> Placement
             raise UndoError(f"{slot.name}, from {use.title}: {error}") from error
         placement.state |= {f"{slot.name}.{key}": tensor for key, tensor in restored.items()}
         placement.uses[slot.name] = use
+        placement.remarks += [slot.remark] if slot.remark else []
     again = {name for use in placement.uses.values() for name in use.constants}
     for use in free:
         if use.kind not in _LAYERS:
@@ -95,7 +106,7 @@ def place(slots: Sequence[Slot], uses: Sequence[Use], graph: Graph) -> Placement
     return placement
 
 
-def _by_name(slots: Sequence[Slot], uses: Sequence[Use], graph: Graph) -> dict[int, Use]:
+def _by_name(slots: Sequence[Slot], uses: Sequence[Use], graph: Graph, renamed: Callable[[str], str]) -> dict[int, Use]:
     """The operations whose constants are still called as in the checkpoint, whatever stands before the name."""
     homes = {}
     for index, slot in enumerate(slots):
@@ -106,7 +117,8 @@ def _by_name(slots: Sequence[Slot], uses: Sequence[Use], graph: Graph) -> dict[i
     for use in uses:
         for name in use.constants:
             parts = graph.origins.get(name, "").split(".")
-            found = (homes.get(".".join(parts[start:])) for start in range(len(parts) - 1))
+            names = [".".join(parts[start:]) for start in range(len(parts) - 1)]
+            found = (homes.get(name) for published in names for name in (published, renamed(published)))
             home = next((home for home in found if home is not None), None)
             if home is not None and home not in chosen and slots[home].accepts(use):
                 chosen[home] = use

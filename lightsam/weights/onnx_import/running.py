@@ -8,6 +8,8 @@ import numpy as np
 
 from lightsam.errors import CheckpointError
 
+from .graph import Graph
+
 Arrays = dict[str, np.ndarray]
 _TYPES: dict[str, Any] = {
     "tensor(float)": np.float32,
@@ -18,8 +20,12 @@ _TYPES: dict[str, Any] = {
 }
 
 
-def start(path: Path, also: tuple[str, ...] = ()) -> Any:
+def start(graph: Graph, also: tuple[str, ...] = ()) -> Any:
     """Load a file as it is, but that ``also`` are given out, too.
+
+    Args:
+        graph: of the file.
+        also: names of tensors inside.
 
     Raises:
         CheckpointError: if ONNX Runtime refuses it, in its words.
@@ -29,16 +35,18 @@ def start(path: Path, also: tuple[str, ...] = ()) -> Any:
 
     options = onnxruntime.SessionOptions()
     options.log_severity_level = 3
-    source: str | bytes = str(path)
+    source: str | bytes = str(graph.path)
+    if not also and graph.file != graph.path:  # whatever it is called
+        options.add_session_config_entry("session.load_model_format", "ORT")
     if also:
-        model = onnx.load(path)
+        model = onnx.load(graph.file)
         model.graph.output.extend(onnx.helper.make_empty_tensor_value_info(name) for name in also)
         source = model.SerializeToString()
     try:
         return onnxruntime.InferenceSession(source, options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a dozen exception classes without a common base
         reason = str(error).splitlines()[0] if str(error) else type(error).__name__
-        raise CheckpointError(f"ONNX Runtime cannot load {path} ({reason})") from error
+        raise CheckpointError(f"ONNX Runtime cannot load {graph.path} ({reason})") from error
 
 
 def run(session: Any, values: Mapping[str, np.ndarray], path: Path) -> Arrays:

@@ -1,6 +1,6 @@
 """What a model expects to find in an ONNX file: layers and tables in order of execution, and how each comes back."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import cast
@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from lightsam.modeling.common import ConvBN, LayerNorm2d, LooksUp, Lookup, Reparametrizable
+from lightsam.modeling.common import ConvBN, LayerNorm2d, LooksUp, Lookup, Reparametrizable, Sum, SumsUp
 from lightsam.modeling.mask_decoder import MaskDecoder
 from lightsam.modeling.prompt_encoder import PositionEmbeddingRandom, PromptEncoder
 from lightsam.modeling.sam import Sam
@@ -20,6 +20,10 @@ from lightsam.stages import split
 from .uses import Normalization, Use
 
 _LAYERS = (nn.Conv2d, nn.ConvTranspose2d, nn.Linear, nn.LayerNorm, LayerNorm2d, nn.BatchNorm2d, PositionEmbeddingRandom)
+_RANK = 1e-10
+"""Eigenvalues below this part of the largest are zero but for rounding in float64."""
+_ROUNDING = 1e-5
+"""Of a table in float32, with what adding up and resampling leave; in parts of its largest number."""
 Restore = Callable[[Use], dict[str, Tensor]]
 """An operation's constants to the tensors of a module, by their names in it."""
 
@@ -42,6 +46,8 @@ class Slot:
     """Of the checkpoint, that it fills."""
     label: int | None = None
     biased: bool = True
+    remark: str = ""
+    """What a user should know of how it comes back."""
 
     def accepts(self, use: Use) -> bool:
         """Whether an operation may be this layer."""
@@ -82,18 +88,31 @@ def order_of_execution(card: ModelCard, image_size: int, *, decoder: bool) -> li
     return list(seen)
 
 
-def expected(card: ModelCard, model: Sam, *, decoder: bool, fused: bool = False) -> list[Slot]:
+def expected(
+    card: ModelCard,
+    model: Sam,
+    *,
+    decoder: bool,
+    fused: bool = False,
+    summed: bool = False,
+    lacking: tuple[str, ...] = (),
+) -> list[Slot]:
     """The layers and tables of one stage.
 
     Args:
+        card: of the model.
+        model: with whatever weights.
+        decoder: the decoder's stage, or the encoder's.
         fused: as in files whose blocks were reparametrized into one convolution before the export.
+        summed: as in files whose tables were added up before the export.
+        lacking: names of modules that are not looked for.
     """
     whole = Reparametrizable if fused else ConvBN
     slots: list[Slot] = []
-    inside: tuple[str, ...] = ()
+    inside = tuple(f"{name}." for name in lacking)
     for name in order_of_execution(card, model.image_size, decoder=decoder):
         module = model.get_submodule(name)
-        if name.startswith(inside):
+        if f"{name}.".startswith(inside):
             continue
         if isinstance(module, whole):
             assert isinstance(module, nn.Module)
@@ -102,7 +121,7 @@ def expected(card: ModelCard, model: Sam, *, decoder: bool, fused: bool = False)
         elif isinstance(module, _LAYERS):
             slots.append(_layer(name, module))
         else:
-            slots += _tables(name, module)
+            slots += _tables(name, module, summed=summed)
     if decoder:
         assert isinstance(model.prompt_encoder, PromptEncoder)
         assert isinstance(model.mask_decoder, MaskDecoder)
@@ -119,7 +138,7 @@ def _slot(name: str, module: nn.Module, kinds: tuple[str, ...], shape: tuple[int
 def _block(name: str, module: nn.Module) -> Slot:
     """A block that is exported as one convolution."""
     block = cast(Reparametrizable, module)
-    shape = tuple(next(m for m in module.modules() if isinstance(m, nn.Conv2d)).weight.shape)
+    shape = tuple(block.reparametrize().weight.shape)
     own_epsilon = module.get_submodule("bn").eps if type(module) is ConvBN else None
 
     def restore(use: Use) -> dict[str, Tensor]:
@@ -185,11 +204,15 @@ def _standing_norm(module: nn.BatchNorm2d, use: Use) -> dict[str, Tensor]:
     }
 
 
-def _tables(name: str, module: nn.Module) -> list[Slot]:
-    """The parameters that a block uses itself: as they are, or looked up into a table."""
+def _tables(name: str, module: nn.Module, *, summed: bool) -> list[Slot]:
+    """The parameters that a block uses itself: as they are, looked up into a table, or added up to one."""
     lookups = module.lookups() if isinstance(module, LooksUp) else {}
-    slots = []
+    sums = module.sums() if summed and isinstance(module, SumsUp) else ()
+    slots = [_sum(name, module, one) for one in sums]
+    inside = {key for one in sums for key in one.parameters}
     for key, parameter in module.named_parameters(recurse=False):
+        if key in inside:
+            continue
         shape, lookup = tuple(parameter.shape), lookups.get(key)
         shapes = [_squeezed(shape)]
         if lookup is not None:
@@ -198,6 +221,51 @@ def _tables(name: str, module: nn.Module) -> list[Slot]:
             Slot(name, ("table",), tuple(shapes), partial(_from_table, key, shape, lookup), (f"{name}.{key}",))
         )
     return slots
+
+
+def _sum(name: str, module: nn.Module, one: Sum) -> Slot:
+    """Parameters that are in the file as their sum alone."""
+    shapes = {key: tuple(module.get_parameter(key).shape) for key in one.parameters}
+    sides = one.table(*(torch.zeros(1, 1, *shape[2:]) for shape in shapes.values())).shape[2:]
+    channels = next(iter(shapes.values()))[1]
+
+    def restore(use: Use) -> dict[str, Tensor]:
+        table = _tensor(use.weight)
+        table = table.reshape(channels, *sides) if use.weight.shape[-1] != channels else table.reshape(*sides, channels)
+        return apart(one, shapes, table if table.shape[0] == channels else table.permute(2, 0, 1))
+
+    keys = " and ".join(f"{name}.{key}" for key in one.parameters)
+    return Slot(
+        name, ("table",), (_squeezed((channels, *sides)), _squeezed((*sides, channels))), restore,
+        tuple(f"{name}.{key}" for key in one.parameters),
+        remark=f"only the sum of {keys} is in the file: the smallest tensors of that sum stand for them",
+    )  # fmt: skip
+
+
+def apart(one: Sum, shapes: Mapping[str, tuple[int, ...]], table: Tensor) -> dict[str, Tensor]:
+    """Parameters whose sum is a table: of all that there are, those of the least squares.
+
+    There are several, because what is added to one parameter may be taken from another.
+
+    Args:
+        one: how they are added up.
+        shapes: (1, C, h, w) by name.
+        table: (C, H, W).
+
+    Raises:
+        UndoError: if it is no such sum, beyond rounding.
+    """
+    counts = [int(np.prod(shape[2:])) for shape in shapes.values()]
+    # One channel for each number of the parameters, so that the table's channels say what each number does.
+    units = torch.eye(sum(counts), dtype=torch.float64).split(counts, dim=1)
+    basis = one.table(*(unit.reshape(1, -1, *shape[2:]) for unit, shape in zip(units, shapes.values(), strict=True)))
+    effect = basis[0].flatten(1)  # (numbers, H * W)
+    wanted = table.flatten(1).double()  # (C, H * W)
+    found = wanted @ effect.T @ torch.linalg.pinv(effect @ effect.T, hermitian=True, rtol=_RANK)  # (C, numbers)
+    if (found @ effect - wanted).abs().max() > _ROUNDING * wanted.abs().max():
+        raise UndoError(f"the table is no sum of {' and '.join(shapes)}")
+    parts = found.float().split(counts, dim=1)
+    return {key: part.reshape(shape).contiguous() for (key, shape), part in zip(shapes.items(), parts, strict=True)}
 
 
 def _from_table(key: str, shape: tuple[int, ...], lookup: Lookup | None, use: Use) -> dict[str, Tensor]:
@@ -235,11 +303,17 @@ def _prompts(name: str, module: PromptEncoder) -> list[Slot]:
 
 def _tokens(name: str, module: MaskDecoder) -> Slot:
     """The output tokens, which are put together before they meet the prompt's."""
-    tokens, channels = 1 + module.mask_tokens.num_embeddings, module.mask_tokens.embedding_dim
+    own = module.own_tokens()[0].detach()  # (own, C)
+    places = {key: _rows(own, part.weight) for key, part in module.named_children() if isinstance(part, nn.Embedding)}
 
     def restore(use: Use) -> dict[str, Tensor]:
-        table = _tensor(use.weight).reshape(tokens, channels)
-        return {"iou_token.weight": table[:1].clone(), "mask_tokens.weight": table[1:].clone()}
+        table = _tensor(use.weight).reshape(own.shape)
+        return {f"{key}.weight": table[rows].clone() for key, rows in places.items()}
 
-    keys = (f"{name}.iou_token.weight", f"{name}.mask_tokens.weight")
-    return Slot(name, ("table",), ((tokens, channels),), restore, keys)
+    keys = tuple(f"{name}.{key}.weight" for key in places)
+    return Slot(name, ("table",), (_squeezed(tuple(own.shape)),), restore, keys)
+
+
+def _rows(table: Tensor, rows: Tensor) -> list[int]:
+    """Where the rows of a part are in the whole; the numbers of a model that was just built are all different."""
+    return [int((table == row).all(dim=1).nonzero()[0, 0]) for row in rows]

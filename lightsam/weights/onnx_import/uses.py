@@ -1,11 +1,12 @@
 """What an ONNX graph does with its constants: its layers, norms and tables, in order of execution."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
 
 from .graph import Graph, Node, attributes
+from .ort_format import FUSED
 
 _LABEL_DEPTH = 8
 """Operations to look through for the comparison that a prompt's embedding is multiplied with."""
@@ -40,6 +41,8 @@ class Use:
     constants: tuple[str, ...] = ()
     """Names of the tensors that it takes."""
     op_type: str = ""
+    activation: str = ""
+    """What ONNX Runtime joined to it, such as "Relu"; `output` is behind that."""
 
     @property
     def title(self) -> str:
@@ -65,19 +68,23 @@ class _Reader:
         }
         for node in self.graph.nodes:
             if node.output[0] not in self.taken:
-                found = readers[node.op_type](node) if node.op_type in readers else None
-                yield from [found] if found is not None else self._tables(node)
+                reader = readers.get(FUSED.get(node.op_type, node.op_type))
+                found = None if reader is None else reader(node)
+                yield from [found] if found is not None else self._tables(node, node.input)
+                if found is not None and node.op_type == "FusedConv":  # what is added to the result
+                    yield from self._tables(node, node.input[3:])
 
     def _use(self, kind: str, weight: np.ndarray, node: Node, **more: object) -> Use:
-        names = tuple(name for name in node.input[1:] if name in self.graph.constants)
+        names = tuple(name for name in node.input[1:3] if name in self.graph.constants)
         more.setdefault("output", node.output[0])
+        more.setdefault("activation", attributes(node).get("activation", b"").decode())
         return Use(kind, weight, constants=names, op_type=node.op_type, **more)  # type: ignore[arg-type]
 
     def _convolution(self, node: Node) -> Use | None:
         weight = self.graph.constant(node, 1)
         if weight is None:
             return None
-        kind = "conv" if node.op_type == "Conv" else "deconv"
+        kind = "deconv" if node.op_type == "ConvTranspose" else "conv"
         use = self._use(kind, weight, node, bias=self.graph.constant(node, 2))
         for norm in self.graph.next(node.output[0], "BatchNormalization"):
             use.batchnorm, use.output = self._normalization(norm), norm.output[0]
@@ -155,8 +162,8 @@ class _Reader:
             name = node.input[0]
         return None
 
-    def _tables(self, node: Node) -> Iterator[Use]:
-        for name in dict.fromkeys(node.input):
+    def _tables(self, node: Node, names: Sequence[str]) -> Iterator[Use]:
+        for name in dict.fromkeys(names):
             value = self.graph.constants.get(name)
             if value is not None and value.dtype.kind == "f" and value.size > 1:
                 yield Use("table", value, node.output[0], constants=(name,), op_type=node.op_type)
