@@ -128,7 +128,7 @@ def test_what_cannot_be_reached_leads_on_with_one_loud_line(choice, card, regist
     assert load_model(tiny.NAME, weights=choice).weights.name == "other"
     (line,) = [record.getMessage() for record in caplog.records if record.levelname == "WARNING"]
     assert line.startswith("the checkpoint of tiny_sam cannot be had from http://127.0.0.1:9/tiny_sam.pt: it cannot be")
-    assert "Going on with other's weights, which are NOT those of the paper (other authors): not the paper's." in line
+    assert "Going on with other's weights, which are NOT the official ones (other authors): not the paper's." in line
 
 
 def test_seeded_comes_last_and_only_by_auto(card, registry, caplog, tiny_loaded):
@@ -249,7 +249,7 @@ def test_a_name_that_there_is_not_lists_those_that_there_are(card, registry, lig
 def test_exports_say_whose_weights_they_hold_and_are_judged_by_them(card, registry, lightsam, tmp_path):
     done = lightsam("export", tiny.NAME, "--to", "onnx", "--precision", "float32", "--output", tmp_path)
     assert done.status == 0, done.stderr
-    assert "NOT those of the paper" in done.stderr
+    assert "NOT the official ones" in done.stderr
     from lightsam_exporters.loading import find_export
 
     folder = tmp_path / tiny.NAME

