@@ -161,7 +161,7 @@ def bad_inputs(folder, state):
 
 
 BAD = [
-    ("export sam9", 2, "there is no model 'sam9'; the models are: mobile_sam"),
+    ("export sam9", 2, "there is no model 'sam9'; the models are: edge_sam"),
     ("export tiny_sam --to gguf", 2, "there is no format 'gguf'"),
     (
         "export tiny_sam --precision int3",

@@ -30,7 +30,7 @@ def _print(entries: "Sequence[Entry]", cache: "Path") -> None:
 
     devices = (IPHONE_12, M1_PRO)
     table = Table(
-        "model",
+        Column("model", no_wrap=True),
         "encoder",
         "GMACs",
         "decoder",
@@ -39,7 +39,7 @@ def _print(entries: "Sequence[Entry]", cache: "Path") -> None:
         Column("license", overflow="fold", min_width=21),  # what somebody may do must not be cut off
         "COCO AP",
         *(f"{device} ms" for device in devices),
-        Column("paper", overflow="fold"),
+        Column("paper", no_wrap=True),
         "weights",
         caption="Parameters and GMACs are counted on the exported graphs, GMACs at the first size. AP and encoder "
         "latency are the authors' own, not measured here.",

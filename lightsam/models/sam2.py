@@ -210,7 +210,7 @@ ANNOTORIOUS = WeightSet(
 )
 
 
-def _card(name: str, title: str, config: HieraConfig, file: str, mirror: str, *others: WeightSet) -> ModelCard:
+def _card(name: str, title: str, config: HieraConfig, file: str, *others: WeightSet) -> ModelCard:
     return ModelCard(
         name=name,
         title=title,
@@ -227,10 +227,7 @@ def _card(name: str, title: str, config: HieraConfig, file: str, mirror: str, *o
                 authors="SAM 2's authors (Meta AI)",
                 license=_LICENSE,
                 license_url=_LICENSE_URL,
-                sources=(
-                    Download(f"https://dl.fbaipublicfiles.com/segment_anything_2/{file}", None),
-                    Download(f"https://huggingface.co/facebook/{mirror}/resolve/main/{file.partition('/')[2]}", None),
-                ),
+                sources=(Download(f"https://dl.fbaipublicfiles.com/segment_anything_2/{file}", sha256=None),),
             ),
             *others,
         ),
@@ -238,7 +235,7 @@ def _card(name: str, title: str, config: HieraConfig, file: str, mirror: str, *o
 
 
 CARDS = (
-    _card("sam2_1_hiera_tiny", "SAM 2.1 Hiera-T", HIERA_T, "092824/sam2.1_hiera_tiny.pt", "sam2.1-hiera-tiny"),
-    _card("sam2_1_hiera_small", "SAM 2.1 Hiera-S", HIERA_S, "092824/sam2.1_hiera_small.pt", "sam2.1-hiera-small"),
-    _card("sam2_hiera_tiny", "SAM 2 Hiera-T", HIERA_T, "072824/sam2_hiera_tiny.pt", "sam2-hiera-tiny", ANNOTORIOUS),
+    _card("sam2_1_hiera_tiny", "SAM 2.1 Hiera-T", HIERA_T, "092824/sam2.1_hiera_tiny.pt"),
+    _card("sam2_1_hiera_small", "SAM 2.1 Hiera-S", HIERA_S, "092824/sam2.1_hiera_small.pt"),
+    _card("sam2_hiera_tiny", "SAM 2 Hiera-T", HIERA_T, "072824/sam2_hiera_tiny.pt", ANNOTORIOUS),
 )
