@@ -42,15 +42,17 @@ def test_the_map_norm_holds_in_float16(scale):
     assert psnr_db(expected, MapNorm(64).half()(x).detach().float().numpy()) > 70
 
 
-@pytest.mark.parametrize("format_name", ["coreml", "onnx"])
-def test_a_float16_decoder_holds_large_activations(tmp_path, model, format_name):
-    """The same masks from weights that make the map before the norm a thousand times as large."""
+def test_a_float16_decoder_holds_large_activations(tmp_path, model):
+    """From weights that make the map before the norm a thousand times as large, which changes no mask.
+
+    In Core ML: the evaluator rounds every operation to float16, where ONNX Runtime's CPU computes some in float32.
+    """
     state = {name: tensor.clone() for name, tensor in model.state_dict().items()}
     for part in ("weight", "bias"):
         state[f"mask_decoder.final_output_upscaling_layers.0.0.{part}"] *= 1000
     torch.save(state, tmp_path / "large.pt")
-    options, weights = options_of(format_name, precision="float16"), str(tmp_path / "large.pt")
-    _, report = export(ExportRequest(NAME, format_name, options, tmp_path, ("decoder",), weights=weights))
+    options, weights = options_of("coreml", precision="float16"), str(tmp_path / "large.pt")
+    _, report = export(ExportRequest(NAME, "coreml", options, tmp_path, ("decoder",), weights=weights))
     assert report.passed, report.failures
 
 
