@@ -114,6 +114,19 @@ class Predictor:
         pixels, frame = to_model_input(open_image(image), self.rules.preprocess)
         return Encoding(self._encoder({"image": pixels}), frame)
 
+    def check(self, prompt: Prompt, width: int, height: int) -> None:
+        """Refuse a prompt before any work.
+
+        Args:
+            prompt: in pixels of the image.
+            width: of the image, in pixels.
+            height: likewise.
+
+        Raises:
+            PromptError: for a prompt that does not fit the image, the model or the decoder.
+        """
+        encode_prompts([prompt], self.rules.preprocess.frame(width, height), self.point_slots, self.rules.prompts)
+
     def predict(self, encoding: Encoding, prompt: Prompt, *, multimask: bool | None = None) -> Prediction:
         """Answer one prompt.
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import tiny
 from agreement import assert_close
 
 from lightsam import Predictor, Prompt
@@ -33,6 +34,17 @@ def test_encodes_once_and_answers_many_prompts(tiny_stages, coffee):
     assert (encoder.calls, decoder.calls) == (1, 3)
     for alone, batched in zip(one_by_one, together, strict=True):
         assert_close(batched.low_res_masks, alone.low_res_masks)
+
+
+def test_a_prompt_is_refused_before_the_image_is_encoded(lightsam, photograph, tmp_path, monkeypatch):
+    monkeypatch.setattr(Predictor, "encode", lambda *_: pytest.fail("the image was encoded"))
+    output = tmp_path / "mask.png"
+    model = ("--model", tiny.NAME, "--weights", "seeded", "--output", output)
+    for prompt, message in (("--point=9000,1", "is outside the image"), ("--box=9,9,8,8", "has no area")):
+        done = lightsam("predict", photograph, *model, prompt)
+        assert done.status == 2
+        assert message in done.stderr
+        assert not output.exists()
 
 
 @pytest.mark.parametrize("point_slots", [None, 8])

@@ -90,6 +90,7 @@ def predict(
 
             how = RunOptions(unit, numerics)
             predictor = load_predictor(artifacts, format_name=format_name, precision=precision, how=how)
+        predictor.check(prompt, *image.size)
         begin("encoding the image")
         encoding = predictor.encode(image)
         begin("answering the prompt")
