@@ -18,7 +18,7 @@ from lightsam.stages import STAGE_NAMES, Stage, TensorSpec
 
 from .artifacts import sha256, size_bytes
 from .formats import FORMATS, describe_format
-from .formats.base import Format
+from .formats.base import Delegation, Format
 from .formats.options import Options
 from .parity.measurement import ParityReport
 from .provenance import Provenance, check_contract
@@ -72,6 +72,8 @@ class FileFacts:
     """Where it comes from; the same stands in the file's own metadata."""
     pairing_id: str
     """What an encoder and a decoder must share to be used together."""
+    delegation: Delegation | None = None
+    """How much of it a delegate runs; null where the format has no delegates that are chosen beforehand."""
 
     @classmethod
     def of(cls, path: Path, stage: Stage, backend: Format[Any], options: Options, provenance: Provenance) -> Self:
@@ -92,6 +94,7 @@ class FileFacts:
             versions(*_TOOLS, *backend.requires),
             provenance,
             provenance.pairing_id,
+            backend.delegation(path),
         )
 
 

@@ -44,6 +44,23 @@ class Share:
     """Of the whole, from 0 to 1: as the runtime estimates or measures it."""
 
 
+@dataclass(frozen=True)
+class Delegation:
+    """How much of a file a delegate runs, as it was divided when the file was made."""
+
+    delegate: str
+    """Its name, for people."""
+    operations: int
+    """That it took."""
+    outside: dict[str, int]
+    """How many of each operator it left to the runtime's own kernels, the most first."""
+
+    @property
+    def share(self) -> float:
+        """Of all operations, from 0 to 1."""
+        return self.operations / ((self.operations + sum(self.outside.values())) or 1)
+
+
 class Inspector(ABC):
     """Looks into files of a format: shows every value inside them under the name that it has in PyTorch's graph."""
 
@@ -150,6 +167,14 @@ class Format(ABC, Generic[OptionsT]):
             ContractError: if the runtime refuses the file.
             UsageError: for a unit that is not there.
         """
+
+    def delegation(self, path: Path) -> Delegation | None:
+        """How much of a file a delegate runs; None where a format has no delegates that are chosen beforehand.
+
+        Raises:
+            ContractError: if the file is damaged.
+        """
+        return None
 
     def why_not(self, unit: str) -> str:
         """Why a file cannot be timed on one of the ``units`` here, in a sentence; empty if it can."""

@@ -14,6 +14,7 @@ from lightsam.cli.options import AcceptLicense, Weights, examples
 from lightsam_exporters.formats import FORMATS
 
 if TYPE_CHECKING:
+    from lightsam_exporters.formats.base import Delegation
     from lightsam_exporters.pipeline import Outcome
 
 EPILOG = examples(
@@ -71,6 +72,7 @@ def export(
             print_report(f"{model} {outcome.request.name}, {whose}", outcome.report)
         if outcome.folder is not None:
             out.print(f"written to {outcome.folder / outcome.request.name}")
+            _print_delegations(outcome)
         elif len(requests) > 1:
             err.print(f"{outcome.request.name} failed: {outcome.error}", soft_wrap=True)
 
@@ -87,19 +89,41 @@ def export(
         raise outcome.error
 
 
+def _delegations(outcome: "Outcome") -> "dict[str, Delegation]":
+    """How much of each file a delegate runs, by stage; empty for a format without delegates."""
+    from lightsam_exporters import facts
+
+    if outcome.folder is None:
+        return {}
+    files = facts.read(outcome.folder / outcome.request.name).files
+    return {stage: file.delegation for stage, file in files.items() if file.delegation is not None}
+
+
+def _print_delegations(outcome: "Outcome") -> None:
+    """What runs each file, and which operators are left to the runtime's own kernels."""
+    table = Table("file", "delegate", "operations", "share", "left to the runtime's own kernels")
+    for stage, found in _delegations(outcome).items():
+        left = ", ".join(f"{count} {name}" for name, count in found.outside.items())
+        table.add_row(stage, found.delegate, str(found.operations), f"{found.share:.1%}", left or "nothing")
+    if table.rows:
+        out.print(table)
+
+
 def _print(outcomes: "list[Outcome]") -> None:
     """What became of each format, side by side."""
-    table = Table("export", "worst PSNR dB", "worst mask IoU", "size", "verdict")
+    table = Table("export", "worst PSNR dB", "worst mask IoU", "size", "delegated", "verdict")
     for outcome in outcomes:
         report, error = outcome.report, outcome.error
         decibels = [m.psnr_db for m in report.measurements if m.psnr_db is not None] if report else []
         groups = [m.masks for m in report.measurements if m.masks is not None] if report else []
         ious = [masks.shown.mask_iou for masks in groups]
+        shares = [f"{found.share:.0%}" for found in _delegations(outcome).values()]
         table.add_row(
             outcome.request.name,
             f"{min(decibels):.1f}" if decibels else "",
             f"{min(ious):.5f}" if ious else "",
             "" if outcome.folder is None else f"{outcome.size_bytes / 1e6:.1f} MB",
+            ", ".join(shares),
             PASS if error is None else FAIL if report else Text("not made", "red"),
         )
     out.print(table)
