@@ -131,6 +131,18 @@ def gates() -> str:
     return table(head, rows)
 
 
+def units() -> str:
+    """What each format's runtime can be asked to run on."""
+    from lightsam_exporters.formats import FORMATS, describe_format
+
+    rows = []
+    for name in FORMATS:
+        backend = describe_format(name)
+        threads = "as told (`--threads`)" if backend.threaded else "chosen by the runtime"
+        rows.append((backend.title, ", ".join(f"`{unit}`" for unit in backend.units), threads))
+    return table(("format", "units, the default first", "threads"), rows)
+
+
 def operations() -> str:
     """What the evaluator of ML Programs computes."""
     from lightsam_exporters.formats.mil import evaluator  # noqa: F401  (imports the modules that register operations)
@@ -296,4 +308,5 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "quality": quality,
     "readme": readme,
     "schema": schema,
+    "units": units,
 }

@@ -6,13 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from lightsam_exporters.formats import FORMATS
+from lightsam_exporters.formats import FORMATS, describe_format
+from lightsam_exporters.formats.base import Format
 
 ROOT = Path(__file__).parent.parent
 INSTALLED = {"lightsam": "lightsam", "exporters": "lightsam_exporters", "benchmarks": "lightsam_benchmarks"}
 ROOMS = ("lightsam", "lightsam_exporters", "lightsam_benchmarks", "lightsam.cli")
 """Each may import itself and those before it."""
-CONVERTERS = {"coremltools", "onnx", "onnxruntime", "onnxscript", "litert_torch", "ai_edge_litert", "coreai_torch"}
+CONVERTERS = {package for name in FORMATS for package in describe_format(name).requires}
 
 
 def module_of(path: Path) -> str:
@@ -109,3 +110,4 @@ def test_lightsam_knows_no_format():
 def test_every_format_is_a_module():
     for name in FORMATS:
         assert (ROOT / "exporters" / "formats" / f"{name}.py").is_file()
+        assert isinstance(describe_format(name), Format)
