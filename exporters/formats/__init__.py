@@ -14,7 +14,7 @@ if TYPE_CHECKING:  # torch comes with them, and the command's help wants the nam
     from .base import Format
     from .options import Options
 
-FORMATS = ("coreml", "onnx", "tflite", "coreai")
+FORMATS = ("coreml", "onnx", "tflite", "coreai", "executorch")
 """Every format is a module here and an extra of the same name."""
 
 
