@@ -73,7 +73,7 @@ def contract_models() -> str:
     alike: dict[tuple[str, ...], list[str]] = {}
     for card in MODELS.values():
         alike.setdefault(_differences(card), []).append(f"`{card.name}`")
-    head = ("models", "from encoder to decoder", "image", "prompts", "padding points", "masks", "besides")
+    head = ("models", "from encoder to decoder", "image", "prompts", "padding points", "masks", "further outputs")
     return table(head, ((", ".join(names), *cells) for cells, names in alike.items()))
 
 
