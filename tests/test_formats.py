@@ -98,7 +98,7 @@ def test_masks_are_pytorchs_to_the_pixel(exports_of, name, format_name):
     entry = exports_of(format_name, "float32")
     files = load_predictor(entry.model_folder, format_name=format_name, precision="float32")
     differing, compared = differing_pixels(
-        reference_at(files.preprocess.image_size), files, Image.fromarray(IMAGES[name]())
+        reference_at(files.rules.preprocess.image_size), files, Image.fromarray(IMAGES[name]())
     )
     assert compared > 2e6
     assert differing <= FLIPPED_SHARE * compared
