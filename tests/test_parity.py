@@ -20,6 +20,7 @@ from lightsam_exporters.parity.reference_image import ReferenceImage
 from lightsam_exporters.parity.suite import load_suite
 
 GATE = describe_format("coreml").gates["float32"]
+FLOAT16 = describe_format("coreml").gates["float16"]
 
 
 def judge(reference_image, encoder, decoder, gate, other_failures=()):
@@ -81,6 +82,17 @@ def test_another_answer_by_the_models_rule_fails(tiny_stages, pair, firmness):
     report = judge(asked, None, with_run(pair[1], loosened), GATE)
     told = "another mask has the best predicted IoU, and is shown"
     assert any(told in failure for failure in report.failures) == (firmness < 1)
+
+
+@pytest.mark.parametrize(("off_by", "passed"), [(0.9, True), (1.5, False)])
+def test_scores_that_change_no_choice_pass_whatever_their_psnr(reference_image, pair, off_by, passed):
+    def shifted(outputs):
+        return {**outputs, "iou_predictions": outputs["iou_predictions"] + np.float32(off_by * FLOAT16.iou_tolerance)}
+
+    gate = replace(FLOAT16, psnr_db=90)  # as strict as to fail either by its PSNR
+    report = judge(reference_image, None, with_run(pair[1], shifted), gate)
+    assert {m.psnr_db < 90 for m in report.measurements if m.output == "iou_predictions"} == {True}
+    assert report.passed == passed
 
 
 def test_prompts_of_every_kind_are_judged(reference_image):

@@ -13,7 +13,8 @@ class Gate:
     """What an export must reach."""
 
     psnr_db: float
-    """At least, of every output of a stage on the reference's inputs."""
+    """At least, of every output of a stage on the reference's inputs; predicted IoUs within ``iou_tolerance`` of the
+    reference's pass, too, because no choice among masks may depend on so little."""
     mask_iou: float
     """At least, of every mask that a user is shown or that the reference is decided about, at the image's size and
     with pixels within ``rounding`` as in the reference."""
