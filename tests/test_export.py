@@ -280,9 +280,8 @@ def test_an_export_whose_facts_are_damaged_is_told(own_export, lightsam):
 def test_the_rules_of_the_model_stand_beside_its_files(own_export):
     (found,) = (one for one in exports(own_export) if one.name == "coreml-float16")
     assert found.facts.rules == tiny.CARD.skeleton(tiny.SIZE).rules
-    assert json.loads((own_export / "manifest.json").read_text())["exports"]["coreml-float16"]["rules"][
-        "preprocess"
-    ] == {
+    manifest = json.loads((own_export / "manifest.json").read_text(encoding="utf-8"))
+    assert manifest["exports"]["coreml-float16"]["rules"]["preprocess"] == {
         "image_size": tiny.SIZE,
         "mean": [123.675, 116.28, 103.53],
         "std": [58.395, 57.12, 57.375],
