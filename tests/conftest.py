@@ -45,7 +45,14 @@ def pytest_configure(config):
         other_kernels.use()
 
 
-LONGEST = ("test_benchmark.py", "test_sweep.py", "test_evaluate.py", "test_tflite.py", "test_onnx.py")
+LONGEST = (
+    "test_benchmark.py",
+    "test_sweep.py",
+    "test_evaluate.py",
+    "test_executorch.py",
+    "test_tflite.py",
+    "test_onnx.py",
+)
 """Files that take minutes: where several processes share the work, these begin first."""
 APART = ("test_export.py", "test_faults.py", "test_formats.py", "test_kills.py", "test_parity.py")
 """Files whose tests have no fixture of their own to share: each test may go to any process, and fill what is left."""
