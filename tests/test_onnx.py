@@ -10,10 +10,12 @@ import tiny
 import torch
 from agreement import assert_close, assert_same_masks
 
-from lightsam import Prompt, split
+from lightsam import Prompt, load_model, split
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.metrics import psnr_db
 from lightsam.models import MODELS
+from lightsam.prompts import encode_prompts
+from lightsam.transforms import to_model_input, upscale_masks
 from lightsam_exporters import artifacts, facts
 from lightsam_exporters.formats import find_format, options_of
 from lightsam_exporters.formats import onnx as onnx_format
@@ -203,8 +205,6 @@ def test_full_size_masks_are_those_of_the_predictor(with_masks, tiny_predictor, 
 
 
 def encode(prompt, encoding):
-    from lightsam.prompts import encode_prompts
-
     return encode_prompts([prompt], encoding.frame)
 
 
@@ -221,6 +221,23 @@ def test_full_size_masks_are_judged_and_recorded(with_masks):
     decoder = entry.files["decoder"]
     assert decoder.inputs[-1].name == "orig_im_size"
     assert decoder.outputs[0].shape == ["prompts", 4, "height", "width"]
+
+
+@pytest.mark.parametrize(("model", "count"), [("tiny_sam2", 4), ("tiny_efficient", 3)])
+def test_full_size_masks_of_stretched_images_are_the_predictors(tmp_path, coffee, model, count):
+    """Straight to the image's size, bilinearly and bicubically; the graph as `upscale_masks`."""
+    options = options_of("onnx", precision="float32", with_masks=True)
+    folder, report = export(ExportRequest(model, "onnx", options, tmp_path, ("decoder",), weights="seeded"))
+    assert report.passed
+    stages = split(load_model(model, weights="seeded").sam)
+    pixels, frame = to_model_input(coffee, stages.preprocess)
+    inputs = encode_prompts([Prompt(points=[(300, 150)])], frame, rules=stages.rules.prompts)
+    session = onnxruntime.InferenceSession(folder / "onnx-float32" / "decoder.onnx")
+    size = np.array([frame.height, frame.width], np.float32)
+    found = session.run(None, {**stages.encoder.run({"image": pixels}), **inputs, "orig_im_size": size})
+    masks, low_res_masks = found[0], found[2]
+    assert masks.shape == (1, count, 400, 600)
+    assert psnr_db(upscale_masks(low_res_masks[0], frame), masks[0]) > 110
 
 
 def test_a_decoder_with_masks_serves_the_predictor_too(with_masks, tiny_predictor, coffee, lightsam):
