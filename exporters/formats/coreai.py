@@ -27,12 +27,12 @@ import numpy as np
 import torch
 
 from lightsam.errors import ContractError, ExportError
-from lightsam.stages import POINT_SLOTS, Arrays, Stage
+from lightsam.stages import Arrays, Stage
 from lightsam_exporters.provenance import Provenance
 
 from .base import Format, first_line, static_shapes
 from .gate import FLOAT32, MEASURED
-from .options import Options, option, precision
+from .options import Options, point_slots, precision
 from .quiet import redirect_output_to_log
 from .running import LoadedStage, RunOptions, Session
 
@@ -47,7 +47,7 @@ class CoreAIOptions(Options):
     """What can be asked of a file."""
 
     precision: str = precision("float32")
-    point_slots: int | None = option(POINT_SLOTS, "Prompt slots of a decoder with static shapes.", low=2, high=256)
+    point_slots: int | None = point_slots()
 
 
 class CoreAI(Format[CoreAIOptions]):

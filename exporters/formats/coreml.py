@@ -17,12 +17,12 @@ import numpy as np
 import torch
 
 from lightsam.errors import ContractError, ExportError, UsageError
-from lightsam.stages import POINT_SLOTS, Arrays, Stage, TensorSpec
+from lightsam.stages import Arrays, Stage, TensorSpec
 from lightsam_exporters.provenance import Provenance
 
 from .base import Format, Inspector, Observe, OnStep, Share, Value, first_line, static_shapes
 from .gate import FLOAT16, FLOAT32, MEASURED
-from .options import Options, option, precision
+from .options import Options, option, point_slots, precision
 from .quiet import import_quietly, redirect_output_to_log
 from .running import LoadedStage, RunOptions, Session
 
@@ -48,7 +48,7 @@ class CoreMLOptions(Options):
     """What can be asked of a package."""
 
     precision: str = precision("float16", "float32", SAFE)
-    point_slots: int | None = option(POINT_SLOTS, "Prompt slots of a decoder with static shapes.", low=2, high=256)
+    point_slots: int | None = point_slots()
     minimum_deployment_target: str = option(OLDEST_TARGET, "The oldest system that must run it, from iOS16 on.")
     image_input: str = option(
         "image", "image (8-bit RGB, a CVPixelBuffer) or tensor (float MLMultiArray).", choices=("image", "tensor")

@@ -27,13 +27,13 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from lightsam.errors import ContractError, ExportError, UsageError
-from lightsam.stages import POINT_SLOTS, Arrays, Stage
+from lightsam.stages import Arrays, Stage
 from lightsam_exporters.provenance import Provenance
 
 from .base import Delegation, Format, Share, first_line, shares, static_shapes
 from .gate import FLOAT16, FLOAT32, MEASURED
 from .half import to_float16
-from .options import Options, option, precision
+from .options import Options, option, point_slots, precision
 from .quiet import redirect_output_to_log
 from .running import LoadedStage, RunOptions, Session
 
@@ -49,12 +49,20 @@ _KERNEL = "native_call_"
 _NOT_HERE = "holds a Core ML program, which ExecuTorch runs on macOS alone: time it there, or export with XNNPACK"
 
 
+_PARSED: dict[str, Callable[[str], Any]] = {
+    "inputs": lambda text: text.split(","),
+    "outputs": lambda text: text.split(","),
+    "own_operations": json.loads,
+}
+"""Constant methods that hold more than a text or a number."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class ExecuTorchOptions(Options):
     """What can be asked of a file."""
 
     precision: str = precision("float16", "float32")
-    point_slots: int | None = option(POINT_SLOTS, "Prompt slots of a decoder with static shapes.", low=2, high=256)
+    point_slots: int | None = point_slots()
     backend: str = option("xnnpack", "What runs it: xnnpack (CPU), or coreml (Apple).", choices=tuple(_DELEGATES))
 
     def check(self) -> None:
@@ -127,7 +135,7 @@ class ExecuTorch(Format[ExecuTorchOptions]):
         asked = how.unit or self.units[0]
         if asked not in self.units:
             raise UsageError(f"ExecuTorch has no unit {asked!r}; choose from: {', '.join(self.units)}")
-        metadata = read_metadata(path)
+        metadata = read_metadata(path, "backend", "inputs", "outputs")
         if not _runs_here(metadata):
             raise UsageError(f"{path} {_NOT_HERE}")
         method = _Method(path, how.threads)
@@ -142,14 +150,14 @@ class ExecuTorch(Format[ExecuTorchOptions]):
 
     def delegation(self, path: Path) -> Delegation:
         """As it was counted when the file was made, and as the file says."""
-        metadata = read_metadata(path)
+        metadata = read_metadata(path, "backend", "delegated_operations", "own_operations")
         return Delegation(_DELEGATES[metadata["backend"]], metadata["delegated_operations"], metadata["own_operations"])
 
     def residency(self, path: Path, unit: str, inputs: Mapping[str, np.ndarray]) -> list[Share]:
         """By ExecuTorch's own trace of the second of two runs, afterwards."""
         if unit not in self.units:
             raise UsageError(f"ExecuTorch has no unit {unit!r}; choose from: {', '.join(self.units)}")
-        metadata = read_metadata(path)
+        metadata = read_metadata(path, "backend", "inputs")
         if not _runs_here(metadata):
             raise UsageError(f"{path} {_NOT_HERE}")
         times = kernel_times(path, [inputs[name] for name in metadata["inputs"]])
@@ -291,23 +299,26 @@ def _counted(graph_module: torch.fx.GraphModule) -> tuple[int, dict[str, int]]:
     return sum(map(len, inside)), dict(Counter(called(graph_module.graph)).most_common())
 
 
-def read_metadata(path: Path) -> dict[str, Any]:
-    """What `export` wrote about a file: all its constant methods, by name; ``{}`` if it has none.
+def read_metadata(path: Path, *names: str) -> dict[str, Any]:
+    """What `export` wrote about a file: its constant methods.
+
+    Args:
+        path: of the file.
+        names: of those that are wanted, because each costs a call; none for all.
 
     Raises:
-        ContractError: if ExecuTorch refuses the file.
+        ContractError: if ExecuTorch refuses the file, or it was not exported by lightsam.
     """
     try:
         program = _program(path)
-        names = sorted(program.method_names - {METHOD})
-        facts = {name: program.load_method(name).execute([])[0] for name in names}
+        there = program.method_names - {METHOD}
+        facts = {name: program.load_method(name).execute([])[0] for name in there if not names or name in names}
     except Exception as error:  # of several kinds
         raise ContractError(f"{path} cannot be read as ExecuTorch: {first_line(error)}") from error
-    try:
-        lists = {name: facts[name].split(",") for name in ("inputs", "outputs")}
-        return {**facts, **lists, "own_operations": json.loads(facts["own_operations"])}
-    except KeyError as error:
-        raise ContractError(f"{path} was not exported by lightsam: it has no method {error}") from error
+    for name in names or _PARSED:
+        if name not in facts:
+            raise ContractError(f"{path} was not exported by lightsam: it has no method {name!r}")
+    return {**facts, **{name: parse(facts[name]) for name, parse in _PARSED.items() if name in facts}}
 
 
 def _program(path: Path, **how: Any) -> Any:

@@ -9,6 +9,7 @@ from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any, NamedTuple, Self
 
 from lightsam.errors import UsageError
+from lightsam.stages import POINT_SLOTS
 
 _KEY = "option"
 
@@ -53,6 +54,11 @@ def option(
 def precision(*names: str) -> Any:
     """The field that every format has: what its files compute in; the first is the default."""
     return field(default=names[0], metadata={_KEY: _Rule("", names, None, None)})
+
+
+def point_slots() -> Any:
+    """The field of a format with static shapes: how many points and box corners its decoder takes."""
+    return option(POINT_SLOTS, "Prompt slots of a decoder with static shapes.", low=2, high=256)
 
 
 @dataclass(frozen=True, kw_only=True)

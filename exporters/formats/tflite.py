@@ -22,12 +22,12 @@ from torch import Tensor, nn
 
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.modeling.prompt_encoder import PositionEmbeddingRandom
-from lightsam.stages import POINT_SLOTS, Arrays, Stage, TensorSpec
+from lightsam.stages import Arrays, Stage, TensorSpec
 from lightsam_exporters.provenance import Provenance
 
 from .base import Format, first_line, static_shapes
 from .gate import FLOAT16, FLOAT32, MEASURED
-from .options import Options, option, precision
+from .options import Options, option, point_slots, precision
 from .quiet import redirect_output_to_log
 from .running import LoadedStage, Prepare, RunOptions, Session
 
@@ -41,7 +41,7 @@ class TFLiteOptions(Options):
     """What can be asked of a file."""
 
     precision: str = precision("float16", "float32")
-    point_slots: int | None = option(POINT_SLOTS, "Prompt slots of a decoder with static shapes.", low=2, high=256)
+    point_slots: int | None = point_slots()
     image_layout: str = option(
         "nchw", "nchw, or nhwc (channels last, as Android's cameras give it).", choices=("nchw", "nhwc")
     )
