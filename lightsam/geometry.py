@@ -132,9 +132,10 @@ class Preprocess:
         Returns:
             (B, K, height, width) logits.
         """
-        scaled = original * (self.image_size / original.max())
-        resized = (scaled + 0.5).floor().clamp(min=1).to(torch.int64)  # as `Frame.resized`
-        inside = None if self.fit is Fit.STRETCH else resized.tolist()
+        inside = None
+        if self.fit is Fit.PAD:
+            scaled = original * (self.image_size / original.max())
+            inside = (scaled + 0.5).floor().clamp(min=1).to(torch.int64).tolist()  # as `Frame.resized`
         return resize_masks(low_res_masks, self, inside, original.to(torch.int64).tolist())
 
 
