@@ -18,6 +18,7 @@ import torch
 
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.stages import Arrays, Stage, TensorSpec
+from lightsam_exporters.graphs import rewritten
 from lightsam_exporters.provenance import Provenance
 
 from .base import Format, Inspector, Observe, OnStep, Share, Value, first_line, static_shapes
@@ -291,7 +292,7 @@ def deployment_targets() -> list[str]:
 
 def _trace(stage: Stage) -> torch.export.ExportedProgram:
     """The graph that a package is converted from, and that the names inside it come from."""
-    folded = stage.folded()
+    folded = rewritten(stage, FORMAT.name)
     return torch.export.export(folded.module, folded.example_tensors(), strict=False).run_decompositions({})
 
 

@@ -28,6 +28,7 @@ from torch.nn import functional as F
 
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.stages import Arrays, Stage
+from lightsam_exporters.graphs import rewritten
 from lightsam_exporters.provenance import Provenance
 
 from .base import Delegation, Format, Share, first_line, shares, static_shapes
@@ -175,7 +176,7 @@ def _converted(stage: Stage, options: ExecuTorchOptions, provenance: Provenance)
     """The content of a file."""
     from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
 
-    folded = stage.folded()
+    folded = rewritten(stage, "coreml" if options.backend == "coreml" else FORMAT.name)
     if options.precision == "float16" and options.backend == "xnnpack":  # coremltools chooses dtypes itself
         to_float16(folded)
     program = torch.export.export(folded.module, folded.example_tensors(), strict=False)

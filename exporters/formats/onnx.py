@@ -18,6 +18,7 @@ import torch
 
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.stages import ORIG_IM_SIZE, Arrays, Stage
+from lightsam_exporters.graphs import rewritten
 from lightsam_exporters.provenance import Provenance
 
 from .base import Format, Inspector, Observe, Share, Value, first_line, shares
@@ -87,7 +88,7 @@ class Onnx(Format[OnnxOptions]):
         (stage,) = stages
         try:
             with redirect_output_to_log(self.name):
-                folded = stage.folded()
+                folded = rewritten(stage, self.name)
                 if options.precision == "float16":
                     to_float16(folded)
                 program: Any = torch.onnx.export(
@@ -148,7 +149,7 @@ class Onnx(Format[OnnxOptions]):
 class _Inspector(Inspector):
     def trace(self, stage: Stage) -> torch.export.ExportedProgram:
         """The graph that the names inside a file come from."""
-        folded = stage.folded()
+        folded = rewritten(stage, FORMAT.name)
         return torch.export.export(
             folded.module, _traced_inputs(folded), dynamic_shapes=_dynamic_shapes(folded), strict=False
         )

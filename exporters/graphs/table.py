@@ -1,0 +1,34 @@
+"""Which form of a graph a format gets."""
+
+from collections.abc import Callable, Collection
+from dataclasses import replace
+
+from torch import nn
+
+from lightsam.stages import Stage
+
+Rewrite = Callable[[nn.Module], nn.Module | None]
+"""Takes the module of a folded stage and may change it in place. Gives the module that takes its place, which may be
+the same one, or None where there is nothing to rewrite."""
+
+FORMS: dict[str, tuple[Rewrite, ...]] = {}
+"""By the name of a form, in the order in which they are applied; a form that is not here is the faithful graph."""
+
+
+def rewritten(stage: Stage, form: str, *, without: Collection[str] = ()) -> Stage:
+    """The graph of a stage that is exported in a form.
+
+    Args:
+        stage: as the contract has it; it stays as it is.
+        form: a key of `FORMS`, or any other name for the faithful graph.
+        without: names of rewrites to leave out.
+
+    Returns:
+        The stage, folded and rewritten; its specs are the same.
+    """
+    folded = stage.folded()
+    module = folded.module
+    for rewrite in FORMS.get(form, ()):
+        if rewrite.__name__ not in without:
+            module = rewrite(module) or module
+    return replace(folded, module=module.eval())
