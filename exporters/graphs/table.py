@@ -7,11 +7,16 @@ from torch import nn
 
 from lightsam.stages import Stage
 
+from .channels_first import channels_first
+from .upscaling import shuffled_upscaling
+
 Rewrite = Callable[[nn.Module], nn.Module | None]
 """Takes the module of a folded stage and may change it in place. Gives the module that takes its place, which may be
 the same one, or None where there is nothing to rewrite."""
 
-FORMS: dict[str, tuple[Rewrite, ...]] = {}
+FORMS: dict[str, tuple[Rewrite, ...]] = {
+    "coreml": (channels_first, shuffled_upscaling),
+}
 """By the name of a form, in the order in which they are applied; a form that is not here is the faithful graph."""
 
 
