@@ -129,7 +129,7 @@ def _check_same(entry: Export, sweep: Sweep, point: Point) -> None:
         stage: (
             file.provenance.weights_sha256,
             # What an export finds out by itself is no other option.
-            options_of(point.format, {name: file.options.get(name) for name in options.asked()}),
+            options_of(point.format, {name: file.options[name] for name in options.asked() if name in file.options}),
             file.provenance.lightsam_version,
         )
         for stage, file in entry.facts.files.items()

@@ -1,6 +1,7 @@
 """What holds for every format: the matrix, one answer from all of them, several in one run."""
 
 import functools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -9,6 +10,7 @@ import torch
 from agreement import FLIPPED_SHARE, assert_close, assert_same_masks
 from PIL import Image
 from skimage import data
+from torch import nn
 
 from lightsam import Predictor, Prompt, load_model
 from lightsam.errors import ContractError, UsageError
@@ -18,6 +20,7 @@ from lightsam.stages import split
 from lightsam_exporters.formats import FORMATS, coreml, describe_format, find_format, onnx, options_of
 from lightsam_exporters.formats.mil.program import read_program
 from lightsam_exporters.formats.running import check_pair
+from lightsam_exporters.graphs import FORMS
 from lightsam_exporters.loading import load_predictor
 from lightsam_exporters.manifest import read
 from lightsam_exporters.parity.suite import load_suite
@@ -277,3 +280,46 @@ def test_only_the_options_that_change_the_files_are_recorded(exports_of, format_
 
 def test_the_registry_of_the_tests_is_whole():
     assert {card.name for card in tiny.CARDS} <= set(MODELS)
+
+
+class Rewritten(nn.Module):
+    """What the rewrite below makes of a module."""
+
+    def __init__(self, module: nn.Module) -> None:
+        super().__init__()
+        self.module = module
+
+
+def planted(module):
+    """A rewrite of whatever it is given."""
+    return Rewritten(module)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_graph_that_is_asked_for_is_converted(name, tiny_stages, monkeypatch):
+    backend, options = describe_format(name), options_of(name)
+    monkeypatch.setitem(FORMS, backend.form(options), (planted,))
+    for stage in tiny_stages:
+
+        def is_rewritten(stage=stage, **changes):
+            return isinstance(backend.graph(stage, replace(options, **changes)).module, Rewritten)
+
+        assert is_rewritten()
+        assert not is_rewritten(graph="faithful")
+        assert not is_rewritten(left_out=("planted",))
+        assert not isinstance(stage.module, Rewritten)
+
+
+@pytest.mark.parametrize("name", FORMATS)
+def test_the_graph_is_recorded(name):
+    assert options_of(name).recorded()["graph"] == "rewritten"
+    assert options_of(name, graph="faithful").recorded()["graph"] == "faithful"
+    assert "left_out" not in options_of(name).recorded()
+    with pytest.raises(UsageError, match="no graph 'plain'; choose from: rewritten, faithful"):
+        options_of(name, graph="plain")
+
+
+def test_executorch_takes_the_form_of_its_delegates_format():
+    backend = describe_format("executorch")
+    assert backend.form(options_of("executorch")) == "executorch"
+    assert backend.form(options_of("executorch", backend="coreml")) == "coreml"

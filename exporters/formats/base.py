@@ -11,10 +11,11 @@ import numpy as np
 import torch
 
 from lightsam.stages import STAGE_NAMES, Arrays, Stage
+from lightsam_exporters.graphs import rewritten
 from lightsam_exporters.provenance import Provenance
 
 from .gate import Gate
-from .options import Options
+from .options import FAITHFUL, Options
 from .running import LoadedStage, RunOptions, Session
 
 OptionsT = TypeVar("OptionsT", bound=Options)
@@ -68,8 +69,8 @@ class Inspector(ABC):
     """Whether a file can also be run without its own rounding, to tell rounding from another meaning."""
 
     @abstractmethod
-    def trace(self, stage: Stage) -> torch.export.ExportedProgram:
-        """The graph that the names inside a file come from."""
+    def trace(self, stage: Stage, options: Options) -> torch.export.ExportedProgram:
+        """The graph that the names inside a file of these options come from."""
 
     @abstractmethod
     def observe(self, path: Path, inputs: Mapping[str, np.ndarray], each: Observe, *, unrounded: bool = False) -> None:
@@ -113,6 +114,15 @@ class Format(ABC, Generic[OptionsT]):
     def dynamic_prompts(self) -> bool:
         """Whether a decoder takes any number of prompts and points in one call."""
         return self.options.of({}).point_slots is None
+
+    def form(self, options: OptionsT) -> str:
+        """Which rewrites its graphs get: a key of `graphs.FORMS`."""
+        return self.name
+
+    def graph(self, stage: Stage, options: OptionsT) -> Stage:
+        """What is converted: the stage, folded, and rewritten unless the faithful graph is asked for."""
+        form = FAITHFUL if options.graph == FAITHFUL else self.form(options)
+        return rewritten(stage, form, without=options.left_out)
 
     @abstractmethod
     def interface(self, stage: Stage, options: OptionsT) -> Stage:

@@ -28,7 +28,6 @@ import torch
 
 from lightsam.errors import ContractError, ExportError
 from lightsam.stages import Arrays, Stage
-from lightsam_exporters.graphs import rewritten
 from lightsam_exporters.provenance import Provenance
 
 from .base import Format, first_line, static_shapes
@@ -84,7 +83,7 @@ class CoreAI(Format[CoreAIOptions]):
 
                 converter = TorchConverter(mode=TorchConverter.Mode.RELEASE)
                 for stage in stages:
-                    folded = rewritten(stage, self.name)
+                    folded = self.graph(stage, options)
                     graph = torch.export.export(folded.module, folded.example_tensors(), strict=False)
                     converter.add_exported_program(
                         graph.run_decompositions(get_decomp_table()),

@@ -18,7 +18,6 @@ import torch
 
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.stages import Arrays, Stage, TensorSpec
-from lightsam_exporters.graphs import rewritten
 from lightsam_exporters.provenance import Provenance
 
 from .base import Format, Inspector, Observe, OnStep, Share, Value, first_line, static_shapes
@@ -150,7 +149,7 @@ class CoreML(Format[CoreMLOptions]):
         try:
             with redirect_output_to_log(self.name):
                 package = coremltools.convert(
-                    _trace(stage),
+                    _trace(self.graph(stage, options)),
                     inputs=[_input_type(spec) for spec in specs.inputs],
                     outputs=[coremltools.TensorType(name=s.name, dtype=np.dtype(s.dtype).type) for s in specs.outputs],
                     convert_to="mlprogram",
@@ -259,8 +258,9 @@ class CoreML(Format[CoreMLOptions]):
 class _Inspector(Inspector):
     unrounded = True
 
-    def trace(self, stage: Stage) -> torch.export.ExportedProgram:
-        return _trace(stage)
+    def trace(self, stage: Stage, options: Options) -> torch.export.ExportedProgram:
+        assert isinstance(options, CoreMLOptions)
+        return _trace(FORMAT.graph(stage, options))
 
     def observe(self, path: Path, inputs: Mapping[str, np.ndarray], each: Observe, *, unrounded: bool = False) -> None:
         """Evaluate a package and show every float inside it, in the order of the program.
@@ -290,9 +290,8 @@ def deployment_targets() -> list[str]:
     return names[names.index(OLDEST_TARGET) :]
 
 
-def _trace(stage: Stage) -> torch.export.ExportedProgram:
+def _trace(folded: Stage) -> torch.export.ExportedProgram:
     """The graph that a package is converted from, and that the names inside it come from."""
-    folded = rewritten(stage, FORMAT.name)
     return torch.export.export(folded.module, folded.example_tensors(), strict=False).run_decompositions({})
 
 

@@ -28,7 +28,6 @@ from torch.nn import functional as F
 
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.stages import Arrays, Stage
-from lightsam_exporters.graphs import rewritten
 from lightsam_exporters.provenance import Provenance
 
 from .base import Delegation, Format, Share, first_line, shares, static_shapes
@@ -90,6 +89,10 @@ class ExecuTorch(Format[ExecuTorchOptions]):
     def file_name(self, stage: str) -> str:
         """Every stage has a file of its own."""
         return f"{stage}.pte"
+
+    def form(self, options: ExecuTorchOptions) -> str:
+        """That of the delegate's own format, where it has one."""
+        return "coreml" if options.backend == "coreml" else self.name
 
     def interface(self, stage: Stage, options: ExecuTorchOptions) -> Stage:
         """Static shapes; float32 in every precision."""
@@ -176,7 +179,7 @@ def _converted(stage: Stage, options: ExecuTorchOptions, provenance: Provenance)
     """The content of a file."""
     from executorch.exir import EdgeProgramManager, to_edge_transform_and_lower
 
-    folded = rewritten(stage, "coreml" if options.backend == "coreml" else FORMAT.name)
+    folded = FORMAT.graph(stage, options)
     if options.precision == "float16" and options.backend == "xnnpack":  # coremltools chooses dtypes itself
         to_float16(folded)
     program = torch.export.export(folded.module, folded.example_tensors(), strict=False)

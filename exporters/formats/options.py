@@ -12,6 +12,8 @@ from lightsam.errors import UsageError
 from lightsam.stages import POINT_SLOTS
 
 _KEY = "option"
+REWRITTEN, FAITHFUL = "rewritten", "faithful"
+"""Which graph is converted: that of the format's devices, or the model's as it is."""
 
 
 class Described(NamedTuple):
@@ -74,6 +76,13 @@ class Options:
     """Prompt slots of a decoder with static shapes; None for one that takes any number of points and prompts."""
     with_masks: bool = False
     """Whether the decoder brings the masks to the image's own size, too."""
+    graph: str = option(
+        REWRITTEN,
+        "rewritten (for the format's devices), or faithful (layer by layer as the model has it).",
+        choices=(REWRITTEN, FAITHFUL),
+    )
+    left_out: tuple[str, ...] = ()
+    """Rewrites that a rewritten graph goes without, by name: for measuring what each is worth, and in no record."""
 
     def __post_init__(self) -> None:
         for one in fields(self):

@@ -23,7 +23,6 @@ from torch import Tensor, nn
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.modeling.prompt_encoder import PositionEmbeddingRandom
 from lightsam.stages import Arrays, Stage, TensorSpec
-from lightsam_exporters.graphs import rewritten
 from lightsam_exporters.provenance import Provenance
 
 from .base import Format, first_line, static_shapes
@@ -87,7 +86,7 @@ class TFLite(Format[TFLiteOptions]):
                 import litert_torch
                 from ai_edge_litert.tools import flatbuffer_utils
 
-                named = _Named(rewritten(stage, self.name), taken).eval()
+                named = _Named(self.graph(stage, options), taken).eval()
                 inputs = dict(zip((spec.name for spec in taken.inputs), taken.example_tensors(), strict=True))
                 converted = litert_torch.signature(SIGNATURES[stage.name], named, sample_kwargs=inputs).convert()
                 converted.export(str(path))

@@ -114,7 +114,7 @@ def bisect(
         modules: dict[str, str] = {}
         if against == TORCH:
             with redirect_output_to_log(entry.format_name):
-                program = inspector.trace(stages[name])
+                program = inspector.trace(stages[name], entry.options)
             expected, modules = _torch_values(program, inputs)
         else:
             inspector.observe(path, inputs, partial(_keep, expected), unrounded=True)
