@@ -5,6 +5,7 @@ WEIGHTS ?= auto
 PRECISION ?=
 OUTPUT ?= artifacts
 FLAGS ?=
+CLONES ?=
 # PyPI's own torch for Linux is the CUDA build, which is gigabytes larger: TORCH_INDEX=https://pypi.org/simple takes it.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 
@@ -16,7 +17,7 @@ BENCHMARKED := mobile_sam repvit_sam
 PARALLEL = -n $(JOBS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export parity benchmark benchmark-cuda test test-trained test-all test-other-cpu models schemas lint docs format clean
+.PHONY: help setup export parity benchmark benchmark-cuda benchmark-rewrites test test-trained test-all test-other-cpu models schemas lint docs format clean
 
 help:  ## show this list
 	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -44,6 +45,10 @@ benchmark: $(BENCHMARKED:%=$(OUTPUT)/%/manifest.json)  ## time MobileSAM and Rep
 
 benchmark-cuda: $(BENCHMARKED:%=$(OUTPUT)/%/manifest.json)  ## time PyTorch on CUDA: eager, float16, compiled, as a graph
 	$(LIGHTSAM) benchmark $(BENCHMARKED:%=$(OUTPUT)/%) --format torch --unit CUDA $(FLAGS)
+
+# CLONES: a folder with clones of the authors' repositories, see docs/rewrites.md.
+benchmark-rewrites: .venv/.ready  ## what the rewritten graphs are worth: the faithful ones, and the authors' in CLONES
+	$(LIGHTSAM) benchmark rewrites $(if $(CLONES),--authors $(CLONES)) --weights $(WEIGHTS) --output $(OUTPUT)/benchmarks/rewrites --overwrite $(FLAGS)
 
 # What a benchmark needs and nobody has exported.
 $(OUTPUT)/%/manifest.json: | .venv/.ready

@@ -90,6 +90,13 @@ def other_versions(before: Mapping[str, str], now: Mapping[str, str]) -> list[st
     return [f"{package}: {old}, now {new}" for package, old, new in pairs if old != new]
 
 
+def circumstances(lightsam: str, git: GitState | None, python: str, versions: Mapping[str, str]) -> str:
+    """What a run was made by, in one line: its release and commit, and the packages."""
+    commit = f", commit {git['commit'][:12]}{', changed' if git['dirty'] else ''}" if git else ""
+    packages = "".join(f", {name} {number}" for name, number in versions.items())
+    return f"lightsam {lightsam}{commit}; Python {python}{packages}"
+
+
 def git_state() -> GitState | None:
     """Commit of the clone that this file lies in, and whether anything was changed since; None if it is no clone."""
     folder = Path(__file__).resolve().parent

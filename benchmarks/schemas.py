@@ -12,6 +12,7 @@ from lightsam_exporters.parity.suite import SuiteFile
 
 from .latency import record as latency
 from .quality import record as quality
+from .rewrites import record as rewrites
 from .sweep_file import SweepFile
 from .sweep_results import SweepResult
 
@@ -20,6 +21,7 @@ SCHEMAS: dict[str, tuple[type, str]] = {
     "manifest": (Manifest, "`manifest.json`, the index of a model's folder"),
     "latency-record": (latency.Record, "Record of `lightsam benchmark`"),
     "quality-record": (quality.Record, "Record of `lightsam evaluate`"),
+    "rewrites-record": (rewrites.Record, "Record of `lightsam benchmark rewrites`"),
     "suite": (SuiteFile, "Suite of images and prompts for `lightsam parity`"),
     "sweep": (SweepFile, "File of `lightsam sweep`, as TOML"),
     "sweep-result": (SweepResult, "One line of the results of `lightsam sweep`"),

@@ -167,6 +167,17 @@ def quality(record: str) -> str:
     return markdown([read(ROOT / record)])
 
 
+def rewrites(record: str) -> str:
+    """The tables of a record of rewritten graphs, and its plots."""
+    from lightsam_benchmarks.rewrites.page import drawn
+    from lightsam_benchmarks.rewrites.record import read
+    from lightsam_benchmarks.rewrites.report import markdown
+
+    found = read(ROOT / record)
+    plots = (f"### {title}\n\n<div>\n{svg.strip()}\n</div>" for title, svg in drawn(found))
+    return "\n\n".join((markdown([found]), *plots))
+
+
 def schema(name: str) -> str:
     """The fields of a document, a table for each of its parts, from the JSON Schema that is published."""
     from lightsam_benchmarks.schemas import SCHEMAS
@@ -307,6 +318,7 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "operations": operations,
     "quality": quality,
     "readme": readme,
+    "rewrites": rewrites,
     "schema": schema,
     "units": units,
 }

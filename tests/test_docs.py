@@ -20,6 +20,8 @@ from lightsam_benchmarks.latency.plan import SCOPES
 from lightsam_benchmarks.latency.timing import Method
 from lightsam_benchmarks.quality import report as quality_report
 from lightsam_benchmarks.quality import storage
+from lightsam_benchmarks.rewrites import record as rewrites
+from lightsam_benchmarks.rewrites import report as rewrites_report
 from lightsam_benchmarks.schemas import SCHEMAS
 from lightsam_exporters.formats import FORMATS, describe_format
 from lightsam_exporters.formats.gate import Gate
@@ -193,6 +195,7 @@ def test_the_tables_of_every_record_are_on_its_page(path):
     markdown = {
         "latency": lambda: latency_report.markdown([latency.read(path)]),
         "quality": lambda: quality_report.markdown([storage.read(path)]),
+        "rewrites": lambda: rewrites_report.markdown([rewrites.read(path)]),
     }[kind]()
     assert len(markdown) > 1000
     assert markdown.strip() in built(f"{kind}.md")

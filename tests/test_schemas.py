@@ -18,6 +18,7 @@ PUBLISHED = ROOT / "docs" / "schemas"
 FILES = {
     "latency-record": sorted((ROOT / "benchmarks" / "latency" / "records").rglob("*.json")),
     "quality-record": sorted((ROOT / "benchmarks" / "quality" / "records").glob("*.json")),
+    "rewrites-record": sorted((ROOT / "benchmarks" / "rewrites" / "records").glob("*.json")),
     "suite": sorted((ROOT / "exporters" / "parity" / "data").glob("*.json")),
 }
 SWEEP = """

@@ -6,6 +6,7 @@ from statistics import fmean
 from lightsam.catalogue import IPHONE_12, M1_PRO
 from lightsam.models import MODELS
 from lightsam.models.card import ONE_GPU
+from lightsam_benchmarks.machine import circumstances
 from lightsam_benchmarks.tables import Table, as_markdown
 
 from .pytorch import REFERENCE
@@ -199,10 +200,7 @@ def notes(record: Record) -> list[str]:
     lines = [
         f"{machine.chip}, {machine.usable_cores} usable cores, {machine.memory_bytes / 2**30:.0f} GiB, {machine.os}, "
         f"power: {machine.power_source}; {', '.join(machine.gpus) or 'no GPU'}",
-        f"{record.created}; lightsam {record.lightsam}"
-        + (f", commit {record.git['commit'][:12]}{', changed' if record.git['dirty'] else ''}" if record.git else "")
-        + f"; Python {record.python}, "
-        + ", ".join(f"{name} {number}" for name, number in record.versions.items()),
+        f"{record.created}; " + circumstances(record.lightsam, record.git, record.python, record.versions),
         f"{method.rounds} rounds, each in a fresh process; in each {method.warmup} calls of warm-up, then at least "
         f"{method.min_count} and {method.min_time_s:g} s; {', '.join(map(str, threads)) or 'no'} threads; "
         "garbage collector off",

@@ -99,10 +99,11 @@ def time_block(call: Callable[[], Any], count: int, clock: Clock = time.perf_cou
         Milliseconds of each.
     """
     with gc_disabled():
-        return [_timed(call, clock) for _ in range(count)]
+        return [timed(call, clock) for _ in range(count)]
 
 
-def _timed(call: Callable[[], Any], clock: Clock) -> float:
+def timed(call: Callable[[], Any], clock: Clock) -> float:
+    """Milliseconds of one call, and nothing done before or after it."""
     before = clock()
     call()
     return (clock() - before) / 1e6
@@ -118,7 +119,7 @@ def time_calls(call: Callable[[], Any], method: Method, clock: Clock = time.perf
         began = clock()
         warmup: list[float] = []
         while len(warmup) < method.warmup and clock() - began < method.max_time_s * 1e9:
-            warmup.append(_timed(call, clock))
+            warmup.append(timed(call, clock))
         samples: list[float] = []
         counted_from = clock()
         while True:
@@ -127,4 +128,4 @@ def time_calls(call: Callable[[], Any], method: Method, clock: Clock = time.perf
             late = len(samples) >= min(LEAST, method.min_count) and now - began >= method.max_time_s * 1e9
             if complete or late:
                 return Samples(tuple(warmup), tuple(samples), complete)
-            samples.append(_timed(call, clock))
+            samples.append(timed(call, clock))

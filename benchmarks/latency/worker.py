@@ -126,12 +126,12 @@ def inputs_of(job: Job) -> Mapping[str, np.ndarray]:
         return {"image": image}
     rng = np.random.Generator(np.random.PCG64(0))
     features = {name: rng.uniform(-2, 2, shape).astype(np.float32) for name, shape in job.features.items()}
-    return {**features, **encode_prompts(taps(job, 1), frame, job.point_slots, job.rules.prompts)}
+    return {**features, **encode_prompts(taps(job.image, 1), frame, job.point_slots, job.rules.prompts)}
 
 
-def taps(job: Job, count: int) -> list[Prompt]:
+def taps(image: Path, count: int) -> list[Prompt]:
     """Points on a 4 x 4 grid over the image, from its middle on."""
-    width, height = open_image(job.image).size
+    width, height = open_image(image).size
     grid = [((x + 0.5) * width / 4, (y + 0.5) * height / 4) for y in (2, 1, 3, 0) for x in (2, 1, 3, 0)]
     return [Prompt(points=[point]) for point in grid[:count]]
 
@@ -206,7 +206,7 @@ def _calls(job: Job, loaded: Mapping[str, Session]) -> dict[str, Callable[[], An
         job.rules,
         point_slots=job.point_slots,
     )
-    (tap,) = taps(job, 1)
+    (tap,) = taps(job.image, 1)
 
     encodings: list[Encoding] = []
 
@@ -217,7 +217,7 @@ def _calls(job: Job, loaded: Mapping[str, Session]) -> dict[str, Callable[[], An
     def prediction(prompts: list[Prompt]) -> Any:
         return predictor.predict_batch(encodings[0], prompts)
 
-    return {FIRST_MASK: first_mask, **{name: partial(prediction, taps(job, k)) for name, k in PROMPTS.items()}}
+    return {FIRST_MASK: first_mask, **{name: partial(prediction, taps(job.image, k)) for name, k in PROMPTS.items()}}
 
 
 def _residency(job: Job) -> list[Share]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 
+from lightsam_benchmarks.machine import circumstances
 from lightsam_benchmarks.tables import Table, as_markdown
 
 from .evaluation import CLICKS
@@ -114,10 +115,8 @@ def notes(record: Record) -> list[str]:
         f"{rules.point_mask}; several clicks by {rules.clicks_mask}, each at the {rules.next_click}, "
         f"{'with' if rules.mask_prompt else 'without'} the mask before; crowds {'in' if rules.crowds else 'left out'}; "
         f"measured at the size of the {rules.resolution}",
-        f"{record.created}, {record.chip}; lightsam {record.lightsam}"
-        + (f", commit {record.git['commit'][:12]}{', changed' if record.git['dirty'] else ''}" if record.git else "")
-        + f"; Python {record.python}, "
-        + ", ".join(f"{name} {number}" for name, number in record.versions.items()),
+        f"{record.created}, {record.chip}; "
+        + circumstances(record.lightsam, record.git, record.python, record.versions),
     ]
     weights: dict[tuple[str, str], list[str]] = {}
     for one in record.subjects:

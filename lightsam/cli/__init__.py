@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 from rich.logging import RichHandler
 
-from lightsam.cli import benchmark, evaluate, export, models, parity, predict, residency, sweep, weights
+from lightsam.cli import benchmark, evaluate, export, models, parity, predict, residency, rewrites, sweep, weights
 from lightsam.cli.console import err, fail, out
 from lightsam.cli.format_options import ExportCommand
 from lightsam.errors import LightSamError
@@ -32,6 +32,7 @@ app.command(cls=ExportCommand, epilog=export.EPILOG)(export.export)
 app.command(epilog=parity.EPILOG)(parity.parity)
 app.command(epilog=predict.EPILOG)(predict.predict)
 app.command(epilog=residency.EPILOG)(residency.residency)
+benchmark.app.command(epilog=rewrites.EPILOG)(rewrites.rewrites)
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(evaluate.app, name="evaluate")
 app.command(epilog=sweep.EPILOG)(sweep.sweep)
