@@ -7,15 +7,27 @@ from torch import nn
 
 from lightsam.stages import Stage
 
+from .absorbed import absorbed_projections
 from .channels_first import channels_first
+from .decoder_rows import decoder_by_rows
+from .norms import norms_over_last_axis
+from .rows import windows_by_rows
 from .upscaling import shuffled_upscaling
+from .widths import narrow_bottlenecks
 
 Rewrite = Callable[[nn.Module], nn.Module | None]
 """Takes the module of a folded stage and may change it in place. Gives the module that takes its place, which may be
 the same one, or None where there is nothing to rewrite."""
 
 FORMS: dict[str, tuple[Rewrite, ...]] = {
-    "coreml": (channels_first, shuffled_upscaling),
+    "coreml": (channels_first, narrow_bottlenecks, shuffled_upscaling),
+    "onnx": (
+        windows_by_rows,
+        narrow_bottlenecks,
+        norms_over_last_axis,
+        decoder_by_rows,
+        absorbed_projections,
+    ),
 }
 """By the name of a form, in the order in which they are applied; a form that is not here is the faithful graph."""
 
