@@ -15,6 +15,7 @@ from lightsam_exporters.graphs import rewritten
 from lightsam_exporters.provenance import Provenance
 
 from .gate import Gate
+from .listing import Graph
 from .options import FAITHFUL, Options
 from .running import LoadedStage, RunOptions, Session
 
@@ -99,6 +100,8 @@ class Format(ABC, Generic[OptionsT]):
     """Module to import before a first load is timed."""
     threaded: ClassVar[bool] = False
     """Whether its runtime can be told how many threads to use."""
+    devices: ClassVar[tuple[str, ...]] = ()
+    """What the default unit runs on, by the names in `lint.rule.DEVICES`: whose rules an export is held to."""
     inspector: Inspector | None = None
 
     @abstractmethod
@@ -185,6 +188,14 @@ class Format(ABC, Generic[OptionsT]):
             ContractError: if the file is damaged.
         """
         return None
+
+    def listing(self, path: Path) -> tuple[Graph, ...]:
+        """The operations of a file, whoever made it: a graph a function; by default the file tells nothing.
+
+        Raises:
+            ContractError: if the file is damaged.
+        """
+        return (Graph("", self.name, notes=(f"{self.title} files do not tell their operations",)),)
 
     def why_not(self, unit: str) -> str:
         """Why a file cannot be timed on one of the ``units`` here, in a sentence; empty if it can."""

@@ -32,6 +32,7 @@ from lightsam_exporters.provenance import Provenance
 
 from .base import Format, first_line, static_shapes
 from .gate import FLOAT32, MEASURED
+from .listing import Graph
 from .options import Options, point_slots, precision
 from .quiet import redirect_output_to_log
 from .running import LoadedStage, RunOptions, Session
@@ -127,6 +128,21 @@ class CoreAI(Format[CoreAIOptions]):
             return _started(_open(path), stage)
         except Exception as error:  # as in `load`
             raise ContractError(f"{path} cannot be read as Core AI: {first_line(error)}") from error
+
+    def listing(self, path: Path) -> tuple[Graph, ...]:
+        """No operations: of them a file tells the number of each kind alone, which becomes a note."""
+        _check_program(path)
+        try:
+            counts = dict(_open(path).summary(include_statistics=True).operation_distribution)
+        except Exception as error:  # as in `load`
+            raise ContractError(f"{path} cannot be read as Core AI: {first_line(error)}") from error
+        counted = ", ".join(f"{count} {kind}" for kind, count in counts.items())
+        notes = (
+            "Core AI tells of its files how often each operation occurs, and neither order nor shapes: no rule can be "
+            "asked, and no memory counted",
+            f"it counts {counted}",
+        )
+        return (Graph("", self.name, notes=notes),)
 
     def why_not_unasked(self) -> str:
         """Slow where it is not Apple's own."""

@@ -22,6 +22,7 @@ from lightsam_exporters.provenance import Provenance
 
 from .base import Format, Inspector, Observe, OnStep, Share, Value, first_line, static_shapes
 from .gate import FLOAT16, FLOAT32, MEASURED
+from .listing import Graph
 from .options import Options, option, point_slots, precision
 from .quiet import import_quietly, redirect_output_to_log
 from .running import LoadedStage, RunOptions, Session
@@ -75,6 +76,7 @@ class CoreML(Format[CoreMLOptions]):
     options = CoreMLOptions
     units = ("ALL", "CPU_AND_GPU", "CPU_AND_NE", "CPU_ONLY")
     runtime = "coremltools"
+    devices = ("coreml-gpu", "neural-engine")
     gates = {  # noqa: RUF012  # read only
         "float32": replace(FLOAT32, origin=f"{MEASURED}117.7 dB, IoU 0.99999"),
         "float16": replace(
@@ -241,6 +243,12 @@ class CoreML(Format[CoreMLOptions]):
             return lambda: {name: np.asarray(array, np.float32) for name, array in model.predict(features).items()}
 
         return Session(prepare, f"Core ML of macOS {platform.mac_ver()[0]}", self._units(how))
+
+    def listing(self, path: Path) -> tuple[Graph, ...]:
+        """The functions of the ML Program, as its specification has them."""
+        from .mil.listing import read_graphs
+
+        return read_graphs(path)
 
     def why_not(self, unit: str) -> str:
         """Everything needs macOS."""

@@ -33,6 +33,7 @@ from lightsam_exporters.provenance import Provenance
 from .base import Delegation, Format, Share, first_line, shares, static_shapes
 from .gate import FLOAT16, FLOAT32, MEASURED
 from .half import to_float16
+from .listing import Graph
 from .options import Options, option, point_slots, precision
 from .quiet import redirect_output_to_log
 from .running import LoadedStage, RunOptions, Session
@@ -81,6 +82,7 @@ class ExecuTorch(Format[ExecuTorchOptions]):
     units = ("CPU",)
     runtime = "executorch.runtime"
     threaded = True
+    devices = ("xnnpack", "coreml-gpu", "neural-engine")
     gates = {  # noqa: RUF012  # read only
         "float32": replace(FLOAT32, psnr_db=105, origin=f"{MEASURED}107.8 dB, IoU 1.0"),
         "float16": replace(FLOAT16, origin=f"{MEASURED}54.9 dB, IoU 0.9945 (1.0 but for pixels within rounding)"),
@@ -156,6 +158,18 @@ class ExecuTorch(Format[ExecuTorchOptions]):
         """As it was counted when the file was made, and as the file says."""
         metadata = read_metadata(path, "backend", "delegated_operations", "own_operations")
         return Delegation(_DELEGATES[metadata["backend"]], metadata["delegated_operations"], metadata["own_operations"])
+
+    def listing(self, path: Path) -> tuple[Graph, ...]:
+        """The methods that compute, and the ML Program inside of a file for Core ML."""
+        from .executorch_listing import DELEGATE, read_graphs
+
+        graphs = read_graphs(path)
+        if all(one.type != f"{DELEGATE}{_COREML}" for graph in graphs for one in graph.operations):
+            return graphs
+        from .mil.listing import read_graphs as read_program
+
+        with core_ml_package(path) as package:
+            return (*graphs, *(replace(one, name="Core ML program inside") for one in read_program(package)))
 
     def residency(self, path: Path, unit: str, inputs: Mapping[str, np.ndarray]) -> list[Share]:
         """By ExecuTorch's own trace of the second of two runs, afterwards."""

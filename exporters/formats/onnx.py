@@ -23,6 +23,7 @@ from lightsam_exporters.provenance import Provenance
 from .base import Format, Inspector, Observe, Share, Value, first_line, shares
 from .gate import FLOAT16, FLOAT32, MEASURED
 from .half import to_float16
+from .listing import Graph
 from .options import Options, option, precision
 from .quiet import redirect_output_to_log
 from .running import LoadedStage, RunOptions, Session
@@ -60,6 +61,7 @@ class Onnx(Format[OnnxOptions]):
     units = tuple(_PROVIDERS)
     runtime = "onnxruntime"
     threaded = True
+    devices = ("onnxruntime-cpu",)
     gates = {  # noqa: RUF012  # read only
         "float32": replace(FLOAT32, origin=f"{MEASURED}113.3 dB, IoU 0.99999"),
         "float16": replace(FLOAT16, origin=f"{MEASURED}65.8 dB, IoU 0.9806 (1.0 but for pixels within rounding)"),
@@ -130,6 +132,12 @@ class Onnx(Format[OnnxOptions]):
             UsageError: for a unit that this build of ONNX Runtime does not have.
         """
         return _started(_session(path, how))
+
+    def listing(self, path: Path) -> tuple[Graph, ...]:
+        """The graph, with the shapes that ONNX's inference finds."""
+        from .onnx_listing import read_graph
+
+        return (read_graph(path),)
 
     def why_not(self, unit: str) -> str:
         """Why a unit is not to be had, in a sentence; empty if it is."""

@@ -27,6 +27,7 @@ from lightsam_exporters.provenance import Provenance
 
 from .base import Format, first_line, static_shapes
 from .gate import FLOAT16, FLOAT32, MEASURED
+from .listing import Graph
 from .options import Options, option, point_slots, precision
 from .quiet import redirect_output_to_log
 from .running import LoadedStage, Prepare, RunOptions, Session
@@ -57,6 +58,7 @@ class TFLite(Format[TFLiteOptions]):
     units = ("CPU", "GPU")
     runtime = "ai_edge_litert.interpreter"
     threaded = True
+    devices = ("xnnpack",)
     gates = {  # noqa: RUF012  # read only
         "float32": replace(FLOAT32, psnr_db=105, origin=f"{MEASURED}107.9 dB, IoU 0.99998"),
         "float16": replace(FLOAT16, origin=f"{MEASURED}74.1 dB, IoU 0.9948 (1.0 but for pixels within rounding)"),
@@ -135,6 +137,12 @@ class TFLite(Format[TFLiteOptions]):
             what = "read as TFLite" if asked == self.units[0] else f"run by LiteRT on the {asked}"
             raise ContractError(f"{path} cannot be {what}: {first_line(error)}") from error
         return Session(prepare, f"LiteRT {version('ai-edge-litert')}", unit)
+
+    def listing(self, path: Path) -> tuple[Graph, ...]:
+        """The subgraphs of the flatbuffer."""
+        from .tflite_listing import read_graphs
+
+        return read_graphs(path)
 
     def why_not(self, unit: str) -> str:
         """The GPU needs a library."""

@@ -26,7 +26,7 @@ class SavedProgram:
         return dict(self.specification.description.metadata.userDefined)
 
 
-def _read_specification(package: Path) -> Any:
+def read_specification(package: Path) -> Any:
     """The protobuf ``Model`` message of a package.
 
     Raises:
@@ -55,7 +55,7 @@ def read_program(package: Path) -> SavedProgram:
     Raises:
         ContractError: if the package is missing, damaged, or no ML Program.
     """
-    specification = _read_specification(package)
+    specification = read_specification(package)
     from coremltools.converters.mil.frontend.milproto.load import load
 
     try:
