@@ -7,6 +7,7 @@ from pathlib import Path
 from lightsam.documents import schema_of
 from lightsam.files import write_text
 from lightsam_exporters.facts import ExportFacts
+from lightsam_exporters.lint.files import LintReport
 from lightsam_exporters.manifest import Manifest
 from lightsam_exporters.parity.suite import SuiteFile
 
@@ -19,6 +20,7 @@ from .sweep_results import SweepResult
 SCHEMAS: dict[str, tuple[type, str]] = {
     "export": (ExportFacts, "`export.json`, the facts of an export"),
     "manifest": (Manifest, "`manifest.json`, the index of a model's folder"),
+    "lint": (LintReport, "Report of `lightsam lint --json`"),
     "latency-record": (latency.Record, "Record of `lightsam benchmark`"),
     "quality-record": (quality.Record, "Record of `lightsam evaluate`"),
     "rewrites-record": (rewrites.Record, "Record of `lightsam benchmark rewrites`"),

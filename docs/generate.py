@@ -143,6 +143,31 @@ def units() -> str:
     return table(("format", "units, the default first", "threads"), rows)
 
 
+def lint_devices() -> str:
+    """Whose rules there are, and which formats are held to them by default."""
+    from lightsam_exporters.formats import FORMATS, describe_format
+    from lightsam_exporters.lint.rule import DEVICES
+
+    owners = {
+        device: ", ".join(describe_format(name).title for name in FORMATS if device in describe_format(name).devices)
+        for device in DEVICES
+    }
+    rows = ((f"`{device}`", title, owners[device] or "nobody: name it") for device, title in DEVICES.items())
+    return table(("target", "device", "asked by default of"), rows)
+
+
+def lint_rules() -> str:
+    """Every rule of the lint, in the order of the code."""
+    from lightsam_exporters.lint import check  # noqa: F401  (imports the modules that hold the rules)
+    from lightsam_exporters.lint.rule import RULES
+
+    rows = (
+        (f"`{one.id}`", f"`{one.device}`", one.severity.value, one.wrong, one.remedy, f"<{one.source}>")
+        for one in RULES.values()
+    )
+    return table(("rule", "target", "severity", "what is wrong", "what to do", "source"), rows)
+
+
 def operations() -> str:
     """What the evaluator of ML Programs computes."""
     from lightsam_exporters.formats.mil import evaluator  # noqa: F401  (imports the modules that register operations)
@@ -314,6 +339,8 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "contract_version": contract_version,
     "gates": gates,
     "latency": latency,
+    "lint_devices": lint_devices,
+    "lint_rules": lint_rules,
     "make_targets": make_targets,
     "operations": operations,
     "quality": quality,

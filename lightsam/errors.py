@@ -15,6 +15,7 @@
       ParityError                a converted file does not answer as PyTorch does
       BenchmarkError             something could not be timed, or became slower
       EvaluationError            masks became worse than a margin allows
+      LintError                  a file breaks a rule of a device
 
 Each message says what was asked, what was found and what to do; ``exit_status`` is what the command returns.
 """
@@ -89,6 +90,10 @@ class BenchmarkError(LightSamError, RuntimeError):
 
 class EvaluationError(LightSamError, RuntimeError):
     """Masks that are worse, beyond noise, by more than was allowed."""
+
+
+class LintError(LightSamError, RuntimeError):
+    """A file that a device will not run as it should, by its rules."""
 
 
 def in_words(error: BaseException) -> str:

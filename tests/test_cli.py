@@ -33,7 +33,9 @@ def test_what_is_asked_often_imports_nothing_heavy(command, unused):
     assert "lightsam" in done.stdout or "mobile_sam" in done.stdout
 
 
-@pytest.mark.parametrize("command", ["models", "export", "parity", "residency", "benchmark", "sweep", "predict"])
+@pytest.mark.parametrize(
+    "command", ["models", "export", "parity", "lint", "residency", "benchmark", "sweep", "predict"]
+)
 def test_every_command_has_help_with_examples(lightsam, command):
     done = lightsam(command, "--help")
     assert done.status == 0

@@ -27,6 +27,7 @@ from lightsam_exporters.formats import FORMATS, describe_format
 from lightsam_exporters.formats.gate import Gate
 from lightsam_exporters.formats.mil.registry import OPERATIONS
 from lightsam_exporters.formats.onnx import OPSETS
+from lightsam_exporters.lint.rule import RULES
 from lightsam_exporters.parity.baseline import Margin
 
 ROOT = Path(__file__).parent.parent
@@ -178,6 +179,15 @@ def test_every_operation_of_the_evaluator_is_there():
     page = built("evaluator.md")
     assert len(OPERATIONS) > 50
     assert all(f"`{name}`" in page for name in OPERATIONS)
+
+
+def test_every_rule_of_the_lint_has_a_row_with_its_source():
+    rows = {row[0]: row for row in rows_of(built("lint.md")) if len(row) == 6}
+    assert len(RULES) > 30
+    for rule in RULES.values():
+        row = rows[f"`{rule.id}`"]
+        assert row[1:3] == [f"`{rule.device}`", rule.severity.value]
+        assert row[-1] == f"<{rule.source}>"
 
 
 def test_every_target_is_there():

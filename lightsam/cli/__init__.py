@@ -10,7 +10,19 @@ from typing import Annotated
 import typer
 from rich.logging import RichHandler
 
-from lightsam.cli import benchmark, evaluate, export, models, parity, predict, residency, rewrites, sweep, weights
+from lightsam.cli import (
+    benchmark,
+    evaluate,
+    export,
+    lint,
+    models,
+    parity,
+    predict,
+    residency,
+    rewrites,
+    sweep,
+    weights,
+)
 from lightsam.cli.console import err, fail, out
 from lightsam.cli.format_options import ExportCommand
 from lightsam.errors import LightSamError
@@ -30,6 +42,7 @@ app.command(epilog=models.EPILOG)(models.models)
 app.add_typer(weights.app, name="weights")
 app.command(cls=ExportCommand, epilog=export.EPILOG)(export.export)
 app.command(epilog=parity.EPILOG)(parity.parity)
+app.command(epilog=lint.EPILOG)(lint.lint)
 app.command(epilog=predict.EPILOG)(predict.predict)
 app.command(epilog=residency.EPILOG)(residency.residency)
 benchmark.app.command(epilog=rewrites.EPILOG)(rewrites.rewrites)
