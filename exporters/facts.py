@@ -20,10 +20,11 @@ from .artifacts import sha256, size_bytes
 from .formats import FORMATS, describe_format
 from .formats.base import Delegation, Format
 from .formats.options import Options
+from .lint.check import FileLint, lint_file
 from .parity.measurement import ParityReport
 from .provenance import Provenance, check_contract
 
-SCHEMA = 2
+SCHEMA = 3
 """Raised when a field changes its name or meaning."""
 FILE_NAME = "export.json"
 _WHAT = "the facts of an export"
@@ -72,6 +73,8 @@ class FileFacts:
     """Where it comes from; the same stands in the file's own metadata."""
     pairing_id: str
     """What an encoder and a decoder must share to be used together."""
+    lint: FileLint
+    """What the rules of the devices say about it, and its peak of activation memory."""
     delegation: Delegation | None = None
     """How much of it a delegate runs; null where the format has no delegates that are chosen beforehand."""
 
@@ -94,6 +97,7 @@ class FileFacts:
             versions(*_TOOLS, *backend.requires),
             provenance,
             provenance.pairing_id,
+            lint_file(path, backend),
             backend.delegation(path),
         )
 

@@ -19,7 +19,7 @@ from . import facts
 from .facts import ExportFacts, export_name
 from .formats import FORMATS, describe_format
 
-SCHEMA = 5
+SCHEMA = 6
 """Raised when a field changes its name or meaning."""
 FILE_NAME = "manifest.json"
 _LOG = logging.getLogger("lightsam.manifest")

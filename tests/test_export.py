@@ -274,7 +274,7 @@ def test_an_export_whose_facts_are_damaged_is_told(own_export, lightsam):
     assert done.status == 1
     assert f"{path} cannot be read as the facts of an export" in done.stderr
     path.write_text(json.dumps({"schema": 99}), encoding="utf-8")
-    assert "is of schema 99 and this lightsam reads 2" in lightsam("parity", own_export).stderr
+    assert "is of schema 99 and this lightsam reads 3" in lightsam("parity", own_export).stderr
 
 
 def test_the_rules_of_the_model_stand_beside_its_files(own_export):

@@ -1,6 +1,7 @@
 """What holds for every format: the matrix, one answer from all of them, several in one run."""
 
 import functools
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -17,6 +18,7 @@ from lightsam.errors import ContractError, UsageError
 from lightsam.installation import install_command
 from lightsam.models import MODELS
 from lightsam.stages import split
+from lightsam_exporters import facts
 from lightsam_exporters.formats import FORMATS, coreml, describe_format, find_format, onnx, options_of
 from lightsam_exporters.formats.mil.program import read_program
 from lightsam_exporters.formats.running import check_pair
@@ -204,6 +206,10 @@ def test_several_formats_in_one_run(lightsam, tmp_path, quick):
     rows = rows_of(done)
     assert [row.split()[1] for row in rows] == ["coreml-float16", "onnx-float16"]
     assert all("pass" in row and "MB" in row for row in rows)
+    for name, row in zip(("coreml-float16", "onnx-float16"), rows, strict=True):
+        for file in facts.read(tmp_path / tiny.NAME / name).files.values():
+            assert f"{file.lint.peak.bytes / 1e6:.1f} MB" in row
+    assert len(re.findall(r"lint of the encoder: .*, peak memory \d", done.stdout)) == 2
     assert set(read(tmp_path / tiny.NAME / "manifest.json").exports) == {"coreml-float16", "onnx-float16"}
     assert done.stderr.count("loading") == 2
 

@@ -32,6 +32,9 @@ from lightsam_benchmarks.sweep_results import SweepResult
 from lightsam_exporters import facts as entry_facts
 from lightsam_exporters.facts import ExportFacts, FileFacts, Tensor
 from lightsam_exporters.formats import describe_format, options_of
+from lightsam_exporters.lint.check import FileLint, Finding
+from lightsam_exporters.lint.memory import Peak
+from lightsam_exporters.lint.rule import Severity
 from lightsam_exporters.manifest import index
 from lightsam_exporters.parity.baseline import read_baseline
 from lightsam_exporters.parity.masks import MaskErrors, MaskGroups
@@ -41,6 +44,13 @@ from lightsam_exporters.provenance import Provenance
 
 ROOT = Path(__file__).parent.parent
 SUBJECT = f"{tiny.NAME} torch-float32"
+LINT = FileLint(
+    ["onnxruntime-cpu"],
+    2,
+    Peak(64, "main", "Add", "add", "block.0", ["(1, 8) float16"]),
+    [Finding("a-rule", "xnnpack", Severity.NOTE, "main", 1, "Add add", {"block.0": 1}, "wrong", "remedy", "source")],
+    ["a note"],
+)
 
 
 def json_of(*path: str) -> Any:
@@ -94,7 +104,9 @@ def export_facts() -> dict:
     tensor = Tensor("image", [1, 3, "height", 128], "float32", "RGB")
     options, tools = options_of("onnx", precision="float32").recorded(), {"onnx": "1.18"}
     files = {
-        stage: FileFacts(f"{stage}.onnx", "0" * 64, 7, [tensor], [tensor], options, tools, origin, origin.pairing_id)
+        stage: FileFacts(
+            f"{stage}.onnx", "0" * 64, 7, [tensor], [tensor], options, tools, origin, origin.pairing_id, LINT
+        )
         for stage in STAGE_NAMES
     }
     rules = Rules(Preprocess(1024), masks=MaskRules(fallback=StabilityFallback(0.05, 0.98)))

@@ -116,7 +116,7 @@ def test_a_baseline_of_another_suite_or_export_is_refused(exported, lightsam, tm
     with pytest.raises(UsageError, match="no export onnx-float32; it has: coreml"):
         find_regressions("onnx-float32", found, read_baseline(exported / "manifest.json"), Margin())
     (tmp_path / "old.json").write_text('{"schema": 1}', encoding="utf-8")
-    with pytest.raises(ContractError, match="is of schema 1 and this lightsam reads 5"):
+    with pytest.raises(ContractError, match="is of schema 1 and this lightsam reads 6"):
         read_baseline(tmp_path / "old.json")
     with pytest.raises(ContractError, match="cannot be read"):
         read_baseline(tmp_path / "gone.json")

@@ -1,5 +1,6 @@
 """``lightsam export``: files of every format, judged before they are installed."""
 
+from collections import Counter
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -14,6 +15,7 @@ from lightsam.cli.options import AcceptLicense, Weights, examples
 from lightsam_exporters.formats import FORMATS
 
 if TYPE_CHECKING:
+    from lightsam_exporters.facts import FileFacts
     from lightsam_exporters.formats.base import Delegation
     from lightsam_exporters.pipeline import Outcome
 
@@ -72,6 +74,7 @@ def export(
             print_report(f"{model} {outcome.request.name}, {whose}", outcome.report)
         if outcome.folder is not None:
             out.print(f"written to {outcome.folder / outcome.request.name}")
+            _print_lint(outcome)
             _print_delegations(outcome)
         elif len(requests) > 1:
             err.print(f"{outcome.request.name} failed: {outcome.error}", soft_wrap=True)
@@ -89,14 +92,30 @@ def export(
         raise outcome.error
 
 
-def _delegations(outcome: "Outcome") -> "dict[str, Delegation]":
-    """How much of each file a delegate runs, by stage; empty for a format without delegates."""
+def _files(outcome: "Outcome") -> "dict[str, FileFacts]":
+    """The facts of each file that was made, by stage."""
     from lightsam_exporters import facts
 
-    if outcome.folder is None:
-        return {}
-    files = facts.read(outcome.folder / outcome.request.name).files
-    return {stage: file.delegation for stage, file in files.items() if file.delegation is not None}
+    return {} if outcome.folder is None else facts.read(outcome.folder / outcome.request.name).files
+
+
+def _delegations(outcome: "Outcome") -> "dict[str, Delegation]":
+    """How much of each file a delegate runs, by stage; empty for a format without delegates."""
+    return {stage: file.delegation for stage, file in _files(outcome).items() if file.delegation is not None}
+
+
+def _peak(file: "FileFacts") -> str:
+    """Its peak of activation memory; empty where the file does not tell."""
+    return "" if file.lint.peak is None else f"{file.lint.peak.bytes / 1e6:.1f} MB"
+
+
+def _print_lint(outcome: "Outcome") -> None:
+    """What the devices' rules say of each file, in a line."""
+    for stage, file in _files(outcome).items():
+        counts = Counter(finding.severity.value for finding in file.lint.findings)
+        found = ", ".join(f"{count} {name}{'s' * (count > 1)}" for name, count in counts.items()) or "nothing found"
+        memory = f", peak memory {_peak(file)}" if _peak(file) else ""
+        out.print(f"lint of the {stage}: {found}{memory}", soft_wrap=True)
 
 
 def _print_delegations(outcome: "Outcome") -> None:
@@ -111,7 +130,7 @@ def _print_delegations(outcome: "Outcome") -> None:
 
 def _print(outcomes: "list[Outcome]") -> None:
     """What became of each format, side by side."""
-    table = Table("export", "worst PSNR dB", "worst mask IoU", "size", "delegated", "verdict")
+    table = Table("export", "worst PSNR dB", "worst mask IoU", "size", "peak memory", "delegated", "verdict")
     for outcome in outcomes:
         report, error = outcome.report, outcome.error
         decibels = [m.psnr_db for m in report.measurements if m.psnr_db is not None] if report else []
@@ -123,6 +142,7 @@ def _print(outcomes: "list[Outcome]") -> None:
             f"{min(decibels):.1f}" if decibels else "",
             f"{min(ious):.5f}" if ious else "",
             "" if outcome.folder is None else f"{outcome.size_bytes / 1e6:.1f} MB",
+            ", ".join(filter(None, map(_peak, _files(outcome).values()))),
             ", ".join(shares),
             PASS if error is None else FAIL if report else Text("not made", "red"),
         )
