@@ -7,6 +7,8 @@ from typing import Any
 from lightsam.errors import LightSamError
 from lightsam_benchmarks.latency.summary import Summary
 from lightsam_exporters import artifacts
+from lightsam_exporters.formats import find_format
+from lightsam_exporters.lint.memory import peak
 
 from . import conversion
 from .authors import NotGivenError
@@ -17,7 +19,20 @@ from .operations import times_by_operation
 from .process import in_a_process
 from .record import FAILED, LEFT_OUT, OK, Group, Memory, Profile, Result, Timed
 from .rounds import Measured, Method, Subject, measure, ratio_of
-from .table import AT_LOAD, AUTHORS, CONVERSION, CONVERTED, FAITHFUL, MEMORY, OURS, TIME, Case, Row, without
+from .table import (
+    ACTIVATIONS,
+    AT_LOAD,
+    AUTHORS,
+    CONVERSION,
+    CONVERTED,
+    FAITHFUL,
+    MEMORY,
+    OURS,
+    TIME,
+    Case,
+    Row,
+    without,
+)
 
 Key = tuple[str, str]
 """A file of a case: subject and format."""
@@ -85,7 +100,12 @@ class Measuring:
         return found
 
     def _result(self, row: Row) -> Result:
-        kinds = {TIME: self._time, MEMORY: self._memory, CONVERSION: self._conversion}
+        kinds = {
+            TIME: self._time,
+            MEMORY: self._memory,
+            ACTIVATIONS: self._activations,
+            CONVERSION: self._conversion,
+        }
         status, message, numbers = OK, "", {}
         try:
             numbers = kinds[row.kind](row)
@@ -138,6 +158,14 @@ class Measuring:
         peak: Peak = in_a_process(peak_of, subject, self._method.threads)
         self.memory.append(Memory(row.model, row.case.name, *key, peak.running, peak.taken, peak.total))
         return self.memory[-1]
+
+    def _activations(self, row: Row) -> dict[str, Any]:
+        def alive(subject: str, format_name: str) -> float:
+            path = self.files.path(row.case.stage, subject, format_name)
+            return float(max(peak(graph).bytes for graph in find_format(format_name).listing(path)))
+
+        ours, baseline = alive(OURS, row.format), alive(row.against, row.baseline_format)
+        return {**dict(zip(_SIDES, (ours, baseline), strict=True)), "value": ours / baseline}
 
     def _conversion(self, row: Row) -> dict[str, Any]:
         self._on_step(row.name)

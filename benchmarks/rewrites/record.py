@@ -15,7 +15,7 @@ from lightsam_benchmarks.latency.record import GitState, Machine
 from lightsam_benchmarks.latency.summary import Summary
 
 from .rounds import Method
-from .table import CONVERSION, MEMORY, TIME
+from .table import ACTIVATIONS, CONVERSION, MEMORY, TIME
 
 SCHEMA = 1
 """Raised when a field changes its name or meaning."""
@@ -36,7 +36,7 @@ class Result:
     against: str
     """``authors``, ``faithful``, or ``without`` and the name of a rewrite; empty for a conversion."""
     kind: str
-    """``time``, ``memory`` or ``conversion``."""
+    """``time``, ``memory``, ``activations`` or ``conversion``."""
     status: str
     """``ok``, ``left out`` or ``failed``."""
     message: str
@@ -44,8 +44,8 @@ class Result:
     target: float | None = None
     """At least this many times as fast, at most this share of the memory, at most so many seconds; null for none."""
     ours: float | None = None
-    """Milliseconds a prompt (of an encoder, an image); ``running_bytes`` of ONNX and ``taken_bytes`` of LiteRT; or
-    seconds."""
+    """Milliseconds a prompt (of an encoder, an image); ``running_bytes`` of ONNX and ``taken_bytes`` of LiteRT;
+    bytes of activations that are alive at once, as lint counts them; or seconds."""
     baseline: float | None = None
     """Likewise, of what it is compared with; null for a conversion."""
     value: float | None = None
@@ -177,6 +177,6 @@ def read(path: Path) -> Record:
         raise ContractError(f"{path} is not {_WHAT} of schema {SCHEMA}: measure again with this release")
     record = convert(content, Record, path, _WHAT)
     for one in record.results:
-        if one.kind not in (TIME, MEMORY, CONVERSION) or (one.status == OK) != (one.value is not None):
+        if one.kind not in (TIME, MEMORY, ACTIVATIONS, CONVERSION) or (one.status == OK) != (one.value is not None):
             raise ContractError(f"{path} is damaged: {one.name} is {one.status!r}, and its number is {one.value}")
     return record

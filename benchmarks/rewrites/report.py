@@ -7,7 +7,7 @@ from lightsam_benchmarks.machine import circumstances
 from lightsam_benchmarks.tables import Table, as_markdown
 
 from .record import OK, Group, Profile, Record, Result, Timed
-from .table import CONVERSION, MEMORY, TIME, left_out
+from .table import ACTIVATIONS, CONVERSION, MEMORY, TIME, left_out
 
 _OPERATIONS = 12
 """Types that a table names; what is left is added up."""
@@ -69,8 +69,8 @@ def tables(record: Record) -> list[Table]:
 
 
 def _row(one: Result) -> tuple[str, ...]:
-    shown = {TIME: milliseconds, MEMORY: megabytes, CONVERSION: "{:.0f}".format}[one.kind]
-    unit = {TIME: " ms", MEMORY: " MB", CONVERSION: " s"}[one.kind]
+    shown = {TIME: milliseconds, MEMORY: megabytes, ACTIVATIONS: megabytes, CONVERSION: "{:.0f}".format}[one.kind]
+    unit = {TIME: " ms", MEMORY: " MB", ACTIVATIONS: " MB", CONVERSION: " s"}[one.kind]
     sides = ("" if side is None else f"{shown(side)}{unit}" for side in (one.ours, one.baseline))
     ratio = "" if one.kind == CONVERSION or one.value is None else f"{one.value:.2f}"
     interval = "" if one.interval is None else f"{one.interval[0]:.2f} to {one.interval[1]:.2f}"

@@ -12,8 +12,8 @@ OURS, FAITHFUL, AUTHORS = "ours", "faithful", "authors"
 through torch.onnx's old exporter, always ONNX."""
 _WITHOUT = "without "
 
-TIME, MEMORY, CONVERSION = "time", "memory", "conversion"
-"""Kinds of rows: a ratio of times, a ratio of bytes, seconds."""
+TIME, MEMORY, ACTIVATIONS, CONVERSION = "time", "memory", "activations", "conversion"
+"""Kinds of rows: a ratio of times, of bytes that a process holds, of bytes by liveness; seconds."""
 FORMATS = ("onnx", "tflite")
 AT_LOAD = ("tflite",)
 """Formats whose runtime allocates what a run needs when it loads the file."""
@@ -56,7 +56,8 @@ class Row:
         """What is compared, in words."""
         if self.kind == CONVERSION:
             return f"conversion to {', '.join(CONVERTED)}"
-        return f"peak memory of the {self.case.name}" if self.kind == MEMORY else self.case.name
+        before = {MEMORY: "peak memory of the ", ACTIVATIONS: "peak activations by liveness of the "}
+        return before.get(self.kind, "") + self.case.name
 
     @property
     def name(self) -> str:
@@ -96,6 +97,9 @@ _MOBILE_SAM = (
     Row("mobile_sam", PROMPTS, "onnx", FAITHFUL, 2.2),
     Row("mobile_sam", SLOTS, "onnx", FAITHFUL, 1.7),
     Row("mobile_sam", SLOTS, "tflite", FAITHFUL, 1.7),
+    Row("mobile_sam", ENCODER, "onnx", AUTHORS, 0.7, ACTIVATIONS),
+    Row("mobile_sam", ENCODER, "onnx", FAITHFUL, 0.7, ACTIVATIONS),
+    Row("mobile_sam", ENCODER, "tflite", FAITHFUL, 0.7, ACTIVATIONS),
     Row("mobile_sam", ENCODER, "onnx", AUTHORS, 0.7, MEMORY),
     Row("mobile_sam", ENCODER, "onnx", FAITHFUL, 0.7, MEMORY),
     Row("mobile_sam", ENCODER, "tflite", FAITHFUL, 0.7, MEMORY),
