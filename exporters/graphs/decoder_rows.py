@@ -78,7 +78,7 @@ class RowsMaskDecoder(MaskDecoder):
         pe = image_pe.flatten(2).transpose(1, 2)
         tokens, image = self.transformer(image, pe, torch.cat([own, sparse], dim=1), token_mask)
         upscaled = self.upscale(image)
-        masks = self.filters(tokens) @ upscaled.transpose(1, 2)  # (B, K, 16 P)
+        masks = (upscaled @ self.filters(tokens).transpose(1, 2)).transpose(1, 2)  # (B, K, 16 P)
         # A place is (y, x, a, b, c, d): 4 y + 2 a + c is its row, 4 x + 2 b + d its column. Rank 4 at most.
         count, side = masks.shape[1], image_embeddings.shape[-1]
         masks = masks.reshape(-1, side, 2, 8).transpose(1, 2)

@@ -9,6 +9,7 @@ from lightsam.stages import Stage
 
 from .absorbed import absorbed_projections
 from .channels_first import channels_first
+from .channels_last import heads_apart
 from .decoder_rows import decoder_by_rows
 from .norms import norms_over_last_axis
 from .rows import windows_by_rows
@@ -28,6 +29,7 @@ FORMS: dict[str, tuple[Rewrite, ...]] = {
         decoder_by_rows,
         absorbed_projections,
     ),
+    "tflite": (heads_apart, narrow_bottlenecks, decoder_by_rows),
 }
 """By the name of a form, in the order in which they are applied; a form that is not here is the faithful graph."""
 
