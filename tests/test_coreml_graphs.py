@@ -139,5 +139,5 @@ def test_attention_is_never_one_operation(tmp_path, stage):
 def test_no_model_asks_torch_for_fused_attention(model):
     for stage in split(load_model(model, weights="seeded").sam):
         with redirect_output_to_log("coreml"):
-            graph = coreml.FORMAT.inspector.trace(stage).graph
+            graph = coreml.FORMAT.inspector.trace(stage, coreml.CoreMLOptions()).graph
         assert not [node for node in graph.nodes if "scaled_dot_product" in str(node.target)]

@@ -217,7 +217,12 @@ def test_full_size_masks_are_judged_and_recorded(with_masks):
     }
     assert all(m.masks is not None for m in report.measurements if m.output == "masks")
     entry = facts.read(folder / "onnx-float32")
-    assert entry.files["decoder"].options == {"precision": "float32", "opset": 20, "with_masks": True}
+    assert entry.files["decoder"].options == {
+        "precision": "float32",
+        "graph": "rewritten",
+        "opset": 20,
+        "with_masks": True,
+    }
     decoder = entry.files["decoder"]
     assert decoder.inputs[-1].name == "orig_im_size"
     assert decoder.outputs[0].shape == ["prompts", 4, "height", "width"]

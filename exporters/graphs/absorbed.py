@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from lightsam.modeling.transformer import Attention, TwoWayAttentionBlock, TwoWayTransformer
 
-from .replacing import replace_modules
+from .replacing import replace_modules, take_over
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:
@@ -80,29 +80,27 @@ class ImageToTokens(nn.Module):
         return weights.transpose(1, 2) @ values
 
 
-class AbsorbedBlock(nn.Module):
+class AbsorbedBlock(TwoWayAttentionBlock):
     """One layer of the transformer."""
 
-    def __init__(self, block: nn.Module) -> None:
-        super().__init__()
-        assert isinstance(block, TwoWayAttentionBlock)
-        self.block = block
-        self.tokens_to_image = TokensToImage(block.cross_attn_token_to_image)
-        self.image_to_tokens = ImageToTokens(block.cross_attn_image_to_token)
-        del block.cross_attn_token_to_image, block.cross_attn_image_to_token
+    def __init__(self, faithful: nn.Module) -> None:
+        assert isinstance(faithful, TwoWayAttentionBlock)
+        take_over(self, faithful)
+        self.tokens_to_image = TokensToImage(faithful.cross_attn_token_to_image)
+        self.image_to_tokens = ImageToTokens(faithful.cross_attn_image_to_token)
+        del self.cross_attn_token_to_image, self.cross_attn_image_to_token
 
     def forward(
         self, tokens: Tensor, image: Tensor, token_pe: Tensor, image_pe: Tensor, token_mask: Tensor | None
     ) -> tuple[Tensor, Tensor]:
-        block = self.block
-        tokens = block.norm1(block.attend_among_tokens(tokens, token_pe, token_mask))
+        tokens = self.norm1(self.attend_among_tokens(tokens, token_pe, token_mask))
         keys = image + image_pe
-        tokens = block.norm2(tokens + self.tokens_to_image(tokens + token_pe, keys, image))
-        tokens = block.norm3(tokens + block.mlp(tokens))
+        tokens = self.norm2(tokens + self.tokens_to_image(tokens + token_pe, keys, image))
+        tokens = self.norm3(tokens + self.mlp(tokens))
         attended = image + self.image_to_tokens(keys, tokens + token_pe, tokens, token_mask)
         # Between the sum and its norm a change of shape: ONNX Runtime would make one operation of them, which takes ten
         # times as long on so many rows.
-        return tokens, block.norm4(attended.flatten(0, 1)).view(attended.shape)
+        return tokens, self.norm4(attended.flatten(0, 1)).view(attended.shape)
 
 
 class AbsorbedTransformer(nn.Module):

@@ -18,20 +18,14 @@ from lightsam.modeling.graphs import DecoderModule
 from lightsam.modeling.mask_decoder import MaskDecoder
 from lightsam.modeling.prompt_encoder import PromptEncoder
 
-
-def _take_over(module: nn.Module, faithful: nn.Module) -> None:
-    """Give ``module`` the parts and the tensors of another."""
-    nn.Module.__init__(module)
-    module.__dict__.update({name: value for name, value in faithful.__dict__.items() if not name.startswith("_")})
-    for name, part in faithful.named_children():
-        setattr(module, name, part)
+from .replacing import take_over
 
 
 class RowsPromptEncoder(PromptEncoder):
     """SAM's, whose mask embeddings are rows."""
 
     def __init__(self, faithful: PromptEncoder) -> None:
-        _take_over(self, faithful)
+        take_over(self, faithful)
         *features, last = faithful.mask_downscaling
         assert isinstance(last, nn.Conv2d)
         assert last.bias is not None
@@ -51,7 +45,7 @@ class RowsMaskDecoder(MaskDecoder):
     """SAM's, on rows."""
 
     def __init__(self, faithful: MaskDecoder) -> None:
-        _take_over(self, faithful)
+        take_over(self, faithful)
         first, norm, _, second, _ = faithful.output_upscaling
         assert isinstance(first, nn.ConvTranspose2d)
         assert isinstance(norm, LayerNorm2d)

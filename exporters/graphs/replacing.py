@@ -28,3 +28,11 @@ def replace_modules(module: nn.Module, builders: Builders) -> nn.Module | None:
                 found = found or built is not child
                 setattr(parent, name, built.eval())
     return module if found else None
+
+
+def take_over(module: nn.Module, faithful: nn.Module) -> None:
+    """Give ``module`` the parts and the tensors of another."""
+    nn.Module.__init__(module)
+    module.__dict__.update({name: value for name, value in faithful.__dict__.items() if not name.startswith("_")})
+    for name, part in faithful.named_children():
+        setattr(module, name, part)
