@@ -11,6 +11,7 @@ from .absorbed import absorbed_projections
 from .channels_first import channels_first
 from .channels_last import heads_apart
 from .decoder_rows import decoder_by_rows
+from .gates import upsampled_gates
 from .norms import norms_over_last_axis
 from .rows import windows_by_rows
 from .upscaling import shuffled_upscaling
@@ -26,6 +27,7 @@ FORMS: dict[str, tuple[Rewrite, ...]] = {
         windows_by_rows,
         narrow_bottlenecks,
         norms_over_last_axis,
+        upsampled_gates,
         decoder_by_rows,
         absorbed_projections,
     ),
