@@ -69,7 +69,7 @@ test-other-cpu: .venv/.ready  ## the default tests, on older instruction sets an
 		.venv/bin/python -m pytest --other-kernels $(FLAGS)
 
 models: .venv/.ready  ## count the models anew, and write what `lightsam models` shows
-	.venv/bin/python -m lightsam.cost
+	.venv/bin/python -m lightsam_exporters.cost
 
 schemas: .venv/.ready  ## write docs/schemas, the JSON Schemas of records, suites and sweeps
 	.venv/bin/python -m lightsam_benchmarks.schemas docs/schemas

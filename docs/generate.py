@@ -168,6 +168,26 @@ def lint_rules() -> str:
     return table(("rule", "target", "severity", "what is wrong", "what to do", "source"), rows)
 
 
+def graphs() -> str:
+    """Every rewrite and the forms that have it, in the order of the table."""
+    from lightsam_exporters.graphs import FORMS
+
+    owners: dict[Any, list[str]] = {}
+    for form, rewrites_of_form in FORMS.items():
+        for rewrite in rewrites_of_form:
+            owners.setdefault(rewrite, []).append(f"`{form}`")
+    rows = (
+        (
+            f"`{rewrite.__name__}`",
+            (rewrite.__doc__ or "").strip(),
+            f"`{rewrite.__module__.rpartition('.')[2]}.py`",
+            *forms,
+        )
+        for rewrite, forms in ((rewrite, [", ".join(found)]) for rewrite, found in owners.items())
+    )
+    return table(("rewrite", "what it does", "in `exporters/graphs/`", "forms"), rows)
+
+
 def operations() -> str:
     """What the evaluator of ML Programs computes."""
     from lightsam_exporters.formats.mil import evaluator  # noqa: F401  (imports the modules that register operations)
@@ -340,6 +360,7 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "gates": gates,
     "latency": latency,
     "lint_devices": lint_devices,
+    "graphs": graphs,
     "lint_rules": lint_rules,
     "make_targets": make_targets,
     "operations": operations,

@@ -1,6 +1,6 @@
 """What ``lightsam models`` shows of each model, kept in ``data/models.json``: read without torch, and without counting.
 
-`lightsam.cost` makes the file from the cards (``make models``), and a test compares the two.
+`lightsam_exporters.cost` makes the file from the cards (``make models``), and a test compares the two.
 """
 
 from dataclasses import dataclass
@@ -15,11 +15,13 @@ IPHONE_12, M1_PRO = "iPhone 12", "M1 Pro"
 
 @dataclass(frozen=True)
 class Cost:
-    """What one stage costs, as it is exported (folded)."""
+    """What one stage costs."""
 
     parameters: int
+    """Of the model, with everything constant folded."""
     gmacs: float
-    """Billions of multiply-accumulates of convolutions and matrix products, for one image or one prompt."""
+    """Billions of multiply-accumulates of convolutions and matrix products, for one image or one prompt, in the graph
+    that is exported to ONNX."""
 
 
 @dataclass(frozen=True)

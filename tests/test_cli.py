@@ -69,7 +69,7 @@ def test_models_lists_every_model(lightsam):
         assert str(card.image_sizes[0]) in row
     row = next(line for line in done.stdout.splitlines() if " mobile_sam " in line)
     assert "4.1 M" in row  # of SAM's decoder
-    assert "38.8" in row  # GMACs of the encoder
+    assert "38.4" in row  # GMACs of the encoder
     mark = next(line.split()[0] for line in done.stdout.splitlines() if "RepViT-SAM README" in line)
     assert f"482.2 {mark}" in row  # published, with its source
 

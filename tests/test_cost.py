@@ -9,9 +9,9 @@ import torch
 from torch import nn
 
 from lightsam.catalogue import read
-from lightsam.cost import _cost, count, describe
 from lightsam.models import MODELS
 from lightsam.stages import Stage, TensorSpec
+from lightsam_exporters.cost import _cost, count, describe
 
 
 def test_the_catalogue_is_in_the_order_of_the_registry():

@@ -25,7 +25,7 @@ from lightsam_exporters.lint import coreml_gpu
 from lightsam_exporters.lint.check import FileLint, lint_file, lint_graphs
 from lightsam_exporters.lint.files import find_files
 from lightsam_exporters.lint.memory import peak
-from lightsam_exporters.lint.rule import DEVICES, RULES, Severity
+from lightsam_exporters.lint.rule import DEVICES, RULES, UNCONFIRMED, Severity
 from lightsam_exporters.lint.xnnpack import TAKEN
 
 Plant = Callable[[Path], Path]
@@ -729,6 +729,7 @@ def test_our_core_ml_packages_have_no_error(exports_of, monkeypatch):
         found = lint(entry.path(stage), "coreml-gpu", "neural-engine")
         assert found.operations > 100
         assert found.count(Severity.ERROR) == 0
+        assert [note for note in found.notes if "no Mac has confirmed" in note] == list(UNCONFIRMED.values())
 
 
 def test_modules_of_a_tflite_file_are_those_of_pytorch(exports_of):

@@ -72,7 +72,10 @@ class RowsMaskDecoder(MaskDecoder):
         pe = image_pe.flatten(2).transpose(1, 2)
         tokens, image = self.transformer(image, pe, torch.cat([own, sparse], dim=1), token_mask)
         upscaled = self.upscale(image)
-        masks = (upscaled @ self.filters(tokens).transpose(1, 2)).transpose(1, 2)  # (B, K, 16 P)
+        # Stacked along the last axis: of a transposed factor litert-torch makes a layer without constant weights, which
+        # XNNPACK does not take.
+        filters = torch.stack([mlp(tokens[:, 1 + k]) for k, mlp in self._given()], dim=2)  # (B, C / 8, K)
+        masks = (upscaled @ filters).transpose(1, 2)  # (B, K, 16 P)
         # A place is (y, x, a, b, c, d): 4 y + 2 a + c is its row, 4 x + 2 b + d its column. Rank 4 at most.
         count, side = masks.shape[1], image_embeddings.shape[-1]
         masks = masks.reshape(-1, side, 2, 8).transpose(1, 2)

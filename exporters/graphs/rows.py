@@ -61,7 +61,7 @@ class Attention(nn.Module):
         proj = attention.proj.weight.double()
         self.proj = pointwise(proj, attention.proj.bias.double() + proj @ of_values)
         self.heads, self.channels, self.side, self.eps = heads, channels, side, attention.norm.eps
-        self.padded = bool((cut == side * side).any())
+        self.padded = cut.numel() > side * side
         for name, table in (("bias", attention.bias), ("cut", cut), ("join", join)):
             self.register_buffer(name, table, persistent=False)  # (h, L, L), (L, W), (P * h,)
 

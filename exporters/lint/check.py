@@ -13,7 +13,7 @@ from lightsam_exporters.formats.listing import Graph, Operation
 # Imported for what their rules add to the list.
 from . import coreml_gpu, litert_gpu, neural_engine, onnx_runtime, xnnpack  # noqa: F401
 from .memory import Peak, peak
-from .rule import DEVICES, Rule, Severity, applicable
+from .rule import DEVICES, UNCONFIRMED, Rule, Severity, applicable
 from .wiring import Wiring
 
 ALL = "all"
@@ -58,7 +58,7 @@ class FileLint:
     findings: list[Finding]
     """The worst first."""
     notes: list[str]
-    """What the file does not tell, and what was assumed instead."""
+    """What the file does not tell, what was assumed instead, and what no device has confirmed."""
 
     @property
     def worst(self) -> Severity | None:
@@ -89,12 +89,14 @@ def lint_graphs(graphs: Sequence[Graph], devices: Iterable[str]) -> FileLint:
     devices = list(devices)
     found = [finding for graph in graphs for finding in _findings(graph, devices)]
     peaks = [peak(graph) for graph in graphs if graph.operations]
+    asked = [name for name in devices if any(applicable(graph, [name]) for graph in graphs)]
+    told = [note for graph in graphs for note in graph.notes]
     return FileLint(
-        devices=[name for name in devices if any(applicable(graph, [name]) for graph in graphs)],
+        devices=asked,
         operations=sum(not one.constant for graph in graphs for one in graph.walk()),
         peak=max(peaks, key=lambda one: one.bytes, default=None),
         findings=sorted(found, key=lambda one: -one.severity.rank),
-        notes=list(dict.fromkeys(note for graph in graphs for note in graph.notes)),
+        notes=list(dict.fromkeys((*told, *(UNCONFIRMED[name] for name in asked if name in UNCONFIRMED)))),
     )
 
 

@@ -36,6 +36,13 @@ DEVICES = {
 }
 """Whose rules there are, with their names for people."""
 
+_NO_MAC = "no Mac has confirmed it: on one, run `lightsam parity` and `lightsam residency`"
+UNCONFIRMED = {
+    "coreml-gpu": f"that Core ML's GPU computes it right rests on these rules; {_NO_MAC}",
+    "neural-engine": f"that the Neural Engine takes it whole rests on these rules; {_NO_MAC}",
+}
+"""What is said of every file, since no test of this project runs on the device."""
+
 Find = Callable[[Wiring], Iterable[Operation]]
 
 

@@ -41,7 +41,7 @@ def _print(entries: "Sequence[Entry]", cache: "Path") -> None:
         *(f"{device} ms" for device in devices),
         Column("paper", no_wrap=True),
         "weights",
-        caption="Parameters and GMACs are counted on the exported graphs, GMACs at the first size. AP and encoder "
+        caption="GMACs are counted on the graphs exported to ONNX, at the first size. AP and encoder "
         "latency are the authors' own, not measured here.",
     )
     sources: dict[str, str] = {}

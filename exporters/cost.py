@@ -1,6 +1,6 @@
-"""Parameters and multiply-accumulates of a model, counted on the graphs that are exported.
+"""Parameters of a model, and multiply-accumulates of the graphs that are exported.
 
-``python -m lightsam.cost`` counts every model and writes `lightsam.catalogue`'s file.
+``python -m lightsam_exporters.cost`` counts every model and writes `lightsam.catalogue`'s file.
 """
 
 import json
@@ -15,6 +15,9 @@ from lightsam.models import MODELS, ModelCard
 from lightsam.stages import Stage, split
 from lightsam.weights.cache import checkpoint_path
 from lightsam.weights.folder import cache_root
+
+from .formats import onnx
+from .graphs import rewritten
 
 
 def count(card: ModelCard, image_size: int | None = None) -> dict[str, Cost]:
@@ -31,15 +34,17 @@ def count(card: ModelCard, image_size: int | None = None) -> dict[str, Cost]:
         UsageError: for an image size that the model does not allow.
     """
     with torch.device("meta"):
-        return {stage.name: _cost(stage.folded()) for stage in split(card.build(card.resolve_image_size(image_size)))}
+        stages = split(card.build(card.resolve_image_size(image_size)))
+        return {stage.name: _cost(stage) for stage in stages}
 
 
 @torch.inference_mode()
 def _cost(stage: Stage) -> Cost:
     inputs = [torch.empty(spec.shape) for spec in stage.inputs]
+    exported = rewritten(stage, onnx.FORMAT.name)
     with FlopCounterMode(display=False) as counter:
-        stage.module(*inputs)
-    parameters = sum(parameter.numel() for parameter in stage.module.parameters())
+        exported.module(*inputs)
+    parameters = sum(parameter.numel() for parameter in stage.folded().module.parameters())
     return Cost(parameters, counter.get_total_flops() / 2 / 1e9)  # a multiply and an add count as two there
 
 
