@@ -49,7 +49,9 @@ class HeadsApart(nn.Module):
 
     def attend(self, x: Tensor) -> Tensor:
         """Attend within each of the B * windows rows of (B * windows, L, C)."""
-        return torch.cat([head(x) for head in self.heads], -1)
+        # Of rank 4: attention of rank 3 is wrong on LiteRT's GPU.
+        x = x[:, None]
+        return torch.cat([head(x) for head in self.heads], -1)[:, 0]
 
     def forward(self, x: Tensor) -> Tensor:
         attended = attend_in_windows(standardised(x, self.eps), self.attend, self.resolution, self.window)
@@ -72,11 +74,11 @@ class Head(nn.Module):
             linear.weight.copy_(weight)
         self.q.weight.mul_(scale)
         self.q.bias.copy_(offset * scale)
-        self.register_buffer("bias", bias[None].clone(), persistent=False)  # (1, L, L)
+        self.register_buffer("bias", bias[None, None].clone(), persistent=False)  # (1, 1, L, L)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B * windows, L, C) to (B * windows, L, d)."""
-        logits = self.q(x) @ self.k(x).transpose(1, 2) + self.bias
+        """(B * windows, 1, L, C) to (B * windows, 1, L, d)."""
+        logits = self.q(x) @ self.k(x).transpose(2, 3) + self.bias
         return logits.softmax(-1) @ self.v(x)
 
 
