@@ -90,7 +90,7 @@ def run(clones, tmp_path_factory):
     with (
         mock.patch.dict(os.environ, OWN_PROCESSES),
         mock.patch.dict(authors.REPOSITORIES, {tiny.NAME: REPOSITORY}),
-        mock.patch.dict(FORMS, {"onnx": (longer,)}),
+        mock.patch.dict(FORMS, {"onnx": (longer,)}, clear=True),
         mock.patch.object(measuring, "CONVERTED", ("onnx",)),
     ):
         done = run_command(

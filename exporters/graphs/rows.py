@@ -9,6 +9,8 @@ that keys and values have none.
 Shapes: C channels, h heads, d = C / h, W windows of L positions, P = H * W positions of the map.
 """
 
+from collections import OrderedDict
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -108,8 +110,12 @@ def _stage(stage: TinyViTStage) -> nn.Module:
                 window_rows(block.resolution, block.window),
                 map_rows(block.resolution, block.window, block.attn.heads),
             )
-        attention = Attention(block.attn, block.resolution, *tables)
-        blocks.append(nn.Sequential(attention, block.local_conv, PointwiseMLP(block.mlp)))
+        parts = {  # the model's own names
+            "attn": Attention(block.attn, block.resolution, *tables),
+            "local_conv": block.local_conv,
+            "mlp": PointwiseMLP(block.mlp),
+        }
+        blocks.append(nn.Sequential(OrderedDict(parts)))
     return TinyViTStage(blocks, stage.downsample, channels_last=False)
 
 
