@@ -16,18 +16,13 @@ from torch import Tensor, nn
 
 from lightsam.modeling.transformer import Attention, TwoWayAttentionBlock, TwoWayTransformer
 
+from .layers import linear
 from .replacing import replace_modules, take_over
 
 
 def _heads(x: Tensor, heads: int) -> Tensor:
     """(B, T, h * d) to (B, h, T, d)."""
     return x.unflatten(2, (heads, -1)).transpose(1, 2)
-
-
-def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
-    linear = nn.Linear(weight.shape[1], weight.shape[0])
-    linear.weight, linear.bias = nn.Parameter(weight.float()), nn.Parameter(bias.float())
-    return linear
 
 
 class TokensToImage(nn.Module):
@@ -37,10 +32,10 @@ class TokensToImage(nn.Module):
         super().__init__()
         self.heads = heads = attention.heads
         query, key, value, out = attention.q_proj, attention.k_proj, attention.v_proj, attention.out_proj
-        self.query = _linear(query.weight.double() * attention.scale, query.bias.double() * attention.scale)
+        self.query = linear(query.weight.double() * attention.scale, query.bias.double() * attention.scale)
         self.key = nn.Parameter(key.weight.unflatten(0, (heads, -1)).clone())  # (h, d, C)
         self.value = nn.Parameter(value.weight.unflatten(0, (heads, -1)).transpose(1, 2).clone())  # (h, C, d)
-        self.out = _linear(out.weight, out.bias.double() + out.weight.double() @ value.bias.double())
+        self.out = linear(out.weight, out.bias.double() + out.weight.double() @ value.bias.double())
 
     def forward(self, tokens: Tensor, keys: Tensor, image: Tensor) -> Tensor:
         """Tokens (B, T, C), and the image with and without positions, (B, P, C) both, to (B, T, C)."""
@@ -57,8 +52,8 @@ class ImageToTokens(nn.Module):
         super().__init__()
         self.heads = heads = attention.heads
         query, key, value, out = attention.q_proj, attention.k_proj, attention.v_proj, attention.out_proj
-        self.key = _linear(key.weight.double() * attention.scale, key.bias.double() * attention.scale)
-        self.value = _linear(value.weight, value.bias)
+        self.key = linear(key.weight.double() * attention.scale, key.bias.double() * attention.scale)
+        self.value = linear(value.weight, value.bias)
         self.query = nn.Parameter(query.weight.unflatten(0, (heads, -1)).clone())  # (h, d, C)
         self.offset = nn.Parameter(query.bias.view(heads, -1, 1).clone())  # (h, d, 1)
         self.out = nn.Parameter(out.weight.T.unflatten(0, (heads, -1)).clone())  # (h, d, C)

@@ -14,6 +14,7 @@ from torch.nn import functional as F
 
 from lightsam.models import mobile_sam, sam2, sam_vit
 
+from .layers import behind, pointwise
 from .replacing import replace_modules
 from .windows import (
     BiasedAttention,
@@ -22,8 +23,6 @@ from .windows import (
     KeysFirstAttention,
     RelativeAttention,
     Windows,
-    behind,
-    pointwise,
 )
 
 

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from lightsam.modeling.windows import attend_in_windows
 from lightsam.models.mobile_sam import TinyViTBlock
 
+from .layers import behind, linear
 from .replacing import replace_modules
 
 
@@ -32,17 +33,13 @@ class HeadsApart(nn.Module):
     def __init__(self, block: TinyViTBlock) -> None:
         super().__init__()
         attn = block.attn
-        heads, width = attn.heads, attn.qkv.in_features
-        scale, shift = attn.norm.weight, attn.norm.bias
-        weights = attn.qkv.weight.view(heads, 3, -1, width)
-        offsets = attn.qkv.bias.view(heads, 3, -1) + weights @ shift
+        heads, channels = attn.heads, attn.qkv.in_features
+        weight, offset = behind(attn.norm, attn.qkv.weight, attn.qkv.bias)
+        weights, offsets = weight.view(heads, 3, -1, channels), offset.view(heads, 3, -1)
         assert attn.bias is not None  # the stage is folded
-        self.heads = nn.ModuleList(
-            Head(weights[i] * scale, offsets[i, 0], attn.bias[i], attn.scale) for i in range(heads)
-        )
-        self.proj = nn.Linear(width, width)
-        self.proj.weight.copy_(attn.proj.weight)
-        self.proj.bias.copy_(attn.proj.bias + attn.proj.weight @ offsets[:, 2].flatten())
+        self.heads = nn.ModuleList(Head(weights[i], offsets[i, 0], attn.bias[i], attn.scale) for i in range(heads))
+        proj = attn.proj.weight.double()
+        self.proj = linear(proj, attn.proj.bias.double() + proj @ offsets[:, 2].flatten())
         self.eps = attn.norm.eps
         self.local_conv, self.mlp = block.local_conv, block.mlp
         self.resolution, self.window = block.resolution, block.window
@@ -68,12 +65,9 @@ class Head(nn.Module):
     def __init__(self, weights: Tensor, offset: Tensor, bias: Tensor, scale: float) -> None:
         """Join weights (3, d, C) of query, key and value, the query's offset (d,) and the biases of the logits."""
         super().__init__()
-        width, channels = weights.shape[1:]
-        self.q, self.k, self.v = (nn.Linear(channels, width, bias=name == "q") for name in "qkv")
-        for linear, weight in zip((self.q, self.k, self.v), weights, strict=True):
-            linear.weight.copy_(weight)
-        self.q.weight.mul_(scale)
-        self.q.bias.copy_(offset * scale)
+        query, key, value = weights
+        self.q = linear(query * scale, offset * scale)
+        self.k, self.v = linear(key, None), linear(value, None)
         self.register_buffer("bias", bias[None, None].clone(), persistent=False)  # (1, 1, L, L)
 
     def forward(self, x: Tensor) -> Tensor:

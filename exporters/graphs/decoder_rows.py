@@ -18,6 +18,7 @@ from lightsam.modeling.graphs import DecoderModule
 from lightsam.modeling.mask_decoder import MaskDecoder
 from lightsam.modeling.prompt_encoder import PromptEncoder
 
+from .layers import linear
 from .replacing import take_over
 
 
@@ -32,7 +33,7 @@ class RowsPromptEncoder(PromptEncoder):
         absent = faithful.no_mask_embed.weight[0]
         self.mask_downscaling = nn.Sequential(*features)
         # The last column is of "there is a mask": what the convolution adds, less what stands for no mask.
-        self.mask_rows = _linear(torch.cat([last.weight.flatten(1), (last.bias - absent)[:, None]], dim=1), absent)
+        self.mask_rows = linear(torch.cat([last.weight.flatten(1), (last.bias - absent)[:, None]], dim=1), absent)
 
     def embed_mask(self, mask_input: Tensor, has_mask_input: Tensor) -> Tensor:
         """Embed low-res logits (B, 1, 4E, 4E), where ``has_mask_input`` (B,) is 1, as (B, P, C)."""
@@ -66,11 +67,10 @@ class RowsMaskDecoder(MaskDecoder):
     ) -> tuple[Tensor, ...]:
         """As `MaskDecoder`, but for mask embeddings ``dense`` (B, P, C)."""
         assert dense is not None
-        own = self.own_tokens().expand(sparse.shape[0], -1, -1)
-        token_mask = None if slot_logits is None else F.pad(slot_logits, (own.shape[1], 0))[:, None, None, :]
+        tokens, token_mask = self.all_tokens(sparse, slot_logits)
         image = image_embeddings.flatten(2).transpose(1, 2) + dense
         pe = image_pe.flatten(2).transpose(1, 2)
-        tokens, image = self.transformer(image, pe, torch.cat([own, sparse], dim=1), token_mask)
+        tokens, image = self.transformer(image, pe, tokens, token_mask)
         upscaled = self.upscale(image)
         # Stacked along the last axis: of a transposed factor litert-torch makes a layer without constant weights, which
         # XNNPACK does not take.
@@ -92,16 +92,10 @@ class RowsMaskDecoder(MaskDecoder):
         return F.gelu(x)
 
 
-def _linear(weight: Tensor, bias: Tensor) -> nn.Linear:
-    linear = nn.Linear(weight.shape[1], weight.shape[0])
-    linear.weight, linear.bias = nn.Parameter(weight.contiguous()), nn.Parameter(bias.clone())
-    return linear
-
-
 def _upscaling(conv: nn.ConvTranspose2d) -> nn.Linear:
     """The four places of a position one after the other: outputs in the order (row, column, channel)."""
     assert conv.bias is not None
-    return _linear(conv.weight.permute(2, 3, 1, 0).reshape(-1, conv.in_channels), conv.bias.repeat(4))
+    return linear(conv.weight.permute(2, 3, 1, 0).reshape(-1, conv.in_channels), conv.bias.repeat(4))
 
 
 @torch.no_grad()

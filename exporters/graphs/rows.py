@@ -17,8 +17,8 @@ from torch.nn import functional as F
 
 from lightsam.models.mobile_sam import MLP, TinyViTBlock, TinyViTStage, WindowAttention
 
+from .layers import behind, pointwise
 from .replacing import replace_modules
-from .windows import behind, pointwise
 
 
 def window_rows(side: int, window: int) -> Tensor:

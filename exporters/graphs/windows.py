@@ -23,6 +23,8 @@ from torch.nn import functional as F
 
 from lightsam.models import mobile_sam, sam2, sam_vit
 
+from .layers import behind, pointwise
+
 
 class ChannelNorm(nn.Module):
     """Norm over the channels of (1, C, H, W), without scale and shift: the layer behind it has them."""
@@ -35,18 +37,6 @@ class ChannelNorm(nn.Module):
         # As in `LayerNorm2d`: the form in which Core ML's converter recognises a norm.
         centred = x - x.mean(1, keepdim=True)
         return centred * torch.rsqrt((centred * centred).mean(1, keepdim=True) + self.eps)
-
-
-def behind(norm: nn.LayerNorm, weight: Tensor, bias: Tensor) -> tuple[Tensor, Tensor]:
-    """The weight (C', C) and bias (C',) of a linear layer, with scale and shift of the norm before it; in float64."""
-    return weight.double() * norm.weight.double(), bias.double() + weight.double() @ norm.bias.double()
-
-
-def pointwise(weight: Tensor, bias: Tensor) -> nn.Conv2d:
-    """The convolution that multiplies every position by a matrix (C', C) and adds (C',)."""
-    conv = nn.Conv2d(weight.shape[1], weight.shape[0], 1)
-    conv.weight, conv.bias = (nn.Parameter(tensor.float()) for tensor in (weight[:, :, None, None], bias))
-    return conv
 
 
 @dataclass(frozen=True)

@@ -71,6 +71,22 @@ class BaseMaskDecoder(nn.Module, ABC):
     def heads(self, tokens: Tensor) -> tuple[Tensor, ...]:
         """Output tokens (B, own + N, C) to predicted IoUs (B, K), and to `further_outputs`."""
 
+    def all_tokens(self, sparse: Tensor, slot_logits: Tensor | None) -> tuple[Tensor, Tensor | None]:
+        """The tokens that attend: the decoder's own, and those of the prompts.
+
+        Args:
+            sparse: (B, N, C) point and box embeddings.
+            slot_logits: (B, N) added to attention logits over the prompt slots; None where no slot is ever empty.
+
+        Returns:
+            The tokens (B, own + N, C), and what is added to attention logits over them, (B, 1, 1, own + N) or None.
+        """
+        own_tokens = self.own_tokens().expand(sparse.shape[0], -1, -1)
+        tokens = torch.cat([own_tokens, sparse], dim=1)
+        if slot_logits is None:
+            return tokens, None
+        return tokens, nn.functional.pad(slot_logits, (own_tokens.shape[1], 0))[:, None, None, :]
+
     def embed(
         self,
         image_embeddings: Tensor,
@@ -94,13 +110,7 @@ class BaseMaskDecoder(nn.Module, ABC):
             The tokens (B, own + N, C) and the upscaled image (B, C / 8, 4E, 4E).
         """
         size = image_embeddings.shape[-1]
-        own_tokens = self.own_tokens().expand(sparse.shape[0], -1, -1)
-        tokens = torch.cat([own_tokens, sparse], dim=1)
-        token_mask = None
-        if slot_logits is not None:
-            token_mask = nn.functional.pad(slot_logits, (own_tokens.shape[1], 0))[
-                :, None, None, :
-            ]  # (B, 1, 1, own + N)
+        tokens, token_mask = self.all_tokens(sparse, slot_logits)
         # Without mask embeddings to differ by, the image is still one copy a prompt.
         image = image_embeddings.expand(sparse.shape[0], -1, -1, -1) if dense is None else image_embeddings + dense
         image = image.flatten(2).transpose(1, 2)  # (B, E * E, C)
