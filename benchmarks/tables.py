@@ -1,7 +1,10 @@
 """A table of numbers, whichever way it is shown."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
+
+_Record = TypeVar("_Record")
 
 
 @dataclass(frozen=True)
@@ -21,3 +24,14 @@ def as_markdown(table: Table, left_out: Sequence[str] = ()) -> str:
     rule = ["---" if index < table.words else "---:" for index in range(len(table.columns))]
     lines = [[cells[index] for index in kept] for cells in (table.columns, rule, *table.rows)]
     return f"{table.title}:\n\n" + "\n".join(f"| {' | '.join(cells)} |" for cells in lines)
+
+
+def records_as_markdown(
+    records: Sequence[_Record], tables: Callable[[_Record], Sequence[Table]], notes: Callable[[_Record], Sequence[str]]
+) -> str:
+    """Records as GitHub shows them, each with its tables and what must be known of it."""
+    parts = []
+    for record in records:
+        parts += [as_markdown(table) for table in tables(record)]
+        parts.append("\n".join(f"- {line}" for line in notes(record)))
+    return "\n\n".join(parts) + "\n"

@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 
 from lightsam_benchmarks.machine import circumstances
-from lightsam_benchmarks.tables import Table, as_markdown
+from lightsam_benchmarks.tables import Table, records_as_markdown
 
 from .evaluation import CLICKS
 from .record import Difference, Record, Result
@@ -138,8 +138,4 @@ def notes(record: Record) -> list[str]:
 
 def markdown(records: Sequence[Record]) -> str:
     """The tables as GitHub shows them, each record with what must be known of it."""
-    parts = []
-    for record in records:
-        parts += [as_markdown(table) for table in tables(record)]
-        parts.append("\n".join(f"- {line}" for line in notes(record)))
-    return "\n\n".join(parts) + "\n"
+    return records_as_markdown(records, tables, notes)

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 
 from lightsam_benchmarks.latency.report import milliseconds
 from lightsam_benchmarks.machine import circumstances
-from lightsam_benchmarks.tables import Table, as_markdown
+from lightsam_benchmarks.tables import Table, records_as_markdown
 
 from .record import OK, Group, Profile, Record, Result, Timed
 from .table import ACTIVATIONS, CONVERSION, MEMORY, TIME, left_out
@@ -154,8 +154,4 @@ def notes(record: Record) -> list[str]:
 
 def markdown(records: Sequence[Record]) -> str:
     """The tables as GitHub shows them, and what must be known of each run."""
-    parts = []
-    for record in records:
-        parts += [as_markdown(table) for table in tables(record)]
-        parts.append("\n".join(f"- {line}" for line in notes(record)))
-    return "\n\n".join(parts) + "\n"
+    return records_as_markdown(records, tables, notes)
