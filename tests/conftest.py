@@ -170,9 +170,7 @@ def trained(tmp_path_factory):
 @pytest.fixture
 def own_export(exported, tmp_path) -> Path:
     """A copy of `exported` that a test may damage."""
-    # Whoever opens a package by coremltools has a second manifest in it for a moment, and other processes do.
-    passing = shutil.ignore_patterns("Manifest.*-*")
-    return Path(shutil.copytree(exported, tmp_path / exported.name, ignore=passing))
+    return Path(shutil.copytree(exported, tmp_path / exported.name))
 
 
 @pytest.fixture(scope="session")

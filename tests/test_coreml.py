@@ -1,5 +1,7 @@
 """What is in a Core ML package, read back from the file."""
 
+import os
+
 import coremltools as ct
 import numpy as np
 import pytest
@@ -95,6 +97,16 @@ def test_a_package_holds_the_program_and_nothing_else(exported, stage):
     found = {path.relative_to(package).as_posix() for path in package.rglob("*") if path.is_file()}
     data = "Data/com.apple.CoreML"
     assert found == {"Manifest.json", f"{data}/model.mlmodel", f"{data}/weights/weight.bin"}
+
+
+def test_reading_a_package_writes_nothing_into_it(own_export):
+    """Another process may be copying or hashing it."""
+    package = own_export / "coreml-float16" / "decoder.mlpackage"
+    folders = [path for path in (package, *package.rglob("*")) if path.is_dir()]
+    for folder in folders:
+        os.utime(folder, (0, 0))
+    read_program(package)
+    assert {folder.stat().st_mtime for folder in folders} == {0}
 
 
 @pytest.mark.parametrize("target", ["iOS17", "iOS18", coreml.deployment_targets()[-1]])

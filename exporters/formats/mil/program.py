@@ -1,5 +1,6 @@
 """Reading a saved ``.mlpackage`` back, on any system."""
 
+import json
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -38,12 +39,29 @@ def read_specification(package: Path) -> Any:
     if not package.is_dir():
         raise ContractError(f"there is no Core ML package {package}")
     try:
-        specification = coremltools.models.utils.load_spec(str(package))
+        specification = coremltools.models.utils.load_spec(str(_root_model(package)))
     except (OSError, RuntimeError, ValueError, DecodeError) as error:
         raise ContractError(f"{package} is damaged or no Core ML package ({first_line(error)})") from error
     if specification.WhichOneof("Type") != "mlProgram":
         raise ContractError(f"{package} holds a {specification.WhichOneof('Type')}, not an ML Program")
     return specification
+
+
+def _root_model(package: Path) -> Path:
+    """The file of a package's model, as its manifest says.
+
+    coremltools gives it, too, and writes the manifest anew to do so: by way of a second file, which another process
+    that hashes or copies the package would meet.
+
+    Raises:
+        OSError: if there is no manifest.
+        ValueError: if it is damaged.
+    """
+    try:
+        manifest = json.loads((package / "Manifest.json").read_text(encoding="utf-8"))
+        return package / "Data" / manifest["itemInfoEntries"][manifest["rootModelIdentifier"]]["path"]
+    except (KeyError, TypeError) as error:
+        raise ValueError(f"its manifest names no model: {error}") from error
 
 
 def read_program(package: Path) -> SavedProgram:
