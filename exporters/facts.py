@@ -5,7 +5,7 @@ Each file has facts of its own: the encoder of an export may have been made befo
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Self
@@ -27,6 +27,8 @@ from .provenance import Provenance, check_contract
 SCHEMA = 3
 """Raised when a field changes its name or meaning."""
 FILE_NAME = "export.json"
+SMALL_DTYPES = frozenset(f"{sign}int{bits}" for sign in ("", "u") for bits in (1, 2, 3, 4, 6, 8))
+"""Of weights that are stored in 8 bits or fewer; of a palette's indices, too."""
 _WHAT = "the facts of an export"
 _TOOLS = ("lightsam", "torch", "numpy", "pillow")
 
@@ -77,6 +79,15 @@ class FileFacts:
     """What the rules of the devices say about it, and its peak of activation memory."""
     delegation: Delegation | None = None
     """How much of it a delegate runs; null where the format has no delegates that are chosen beforehand."""
+    stored_weights: dict[str, int] = field(default_factory=dict)
+    """How many numbers of its weights are stored in each dtype, counted in the file; empty where it does not tell."""
+
+    @property
+    def coverage(self) -> float | None:
+        """Share of the weights that are stored in 8 bits or fewer; None where the file does not tell."""
+        whole = sum(self.stored_weights.values())
+        small = sum(count for dtype, count in self.stored_weights.items() if dtype in SMALL_DTYPES)
+        return small / whole if whole else None
 
     @classmethod
     def of(cls, path: Path, stage: Stage, backend: Format[Any], options: Options, provenance: Provenance) -> Self:
@@ -99,6 +110,7 @@ class FileFacts:
             provenance.pairing_id,
             lint_file(path, backend),
             backend.delegation(path),
+            backend.stored_weights(path),
         )
 
 

@@ -1,7 +1,7 @@
 """One export from beginning to end: weights, files, judgement, facts."""
 
 import logging
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
@@ -17,19 +17,20 @@ from lightsam.errors import (
     UsageError,
 )
 from lightsam.models import find_model
-from lightsam.stages import STAGE_NAMES
+from lightsam.stages import STAGE_NAMES, Arrays
 
 from . import artifacts, facts, manifest
+from .calibration import IMAGES, Calibration, load_calibration
 from .facts import ExportFacts, FileFacts, export_name
 from .formats import describe_format, find_format
-from .formats.base import Format, OnStep
+from .formats.base import Format, OnStep, Seen
 from .formats.options import Options
 from .formats.running import RunOptions
 from .loading import Export
 from .parity.exports import JudgeConfig, judge_pair
 from .parity.measurement import ParityReport
 from .parity.reference import Reference, References
-from .parity.suite import DEFAULT, QUICK, load_suite
+from .parity.suite import QUICK, load_suite
 from .provenance import Provenance
 
 _LOG = logging.getLogger("lightsam.export")
@@ -51,6 +52,10 @@ class ExportRequest:
     image_size: int | None = None
     overwrite: bool = False
     accept_license: bool = False
+    calibration: Path | None = None
+    """Folder of the images that a compressed export looks at; None for lightsam's own."""
+    calibration_images: int = IMAGES
+    """How many of a folder at most."""
 
     def __post_init__(self) -> None:
         unknown = [stage for stage in self.stages if stage not in STAGE_NAMES]
@@ -83,7 +88,7 @@ def export(
 ) -> tuple[Path, ParityReport]:
     """Export a model.
 
-    1. Refuse what cannot be done, before any work.
+    1. Refuse what cannot be done, before any work; images that cannot be read, too.
     2. Load the weights, and check the stages against the contract.
     3. Convert each stage into a temporary folder.
     4. Read the files back and judge them.
@@ -102,6 +107,7 @@ def export(
         UsageError: for a request that makes no sense.
         ArtifactExistsError: if there is such an export and it may not be overwritten.
         CheckpointError: for weights that cannot be had or do not fit.
+        ImageError: if a calibration image cannot be read.
         ExportError: if the converter fails.
         WriteError: if the disk refuses.
         RejectedError: if the files do not answer as PyTorch does.
@@ -113,6 +119,7 @@ def export(
     rules = card.skeleton(size).rules
     request = replace(request, options=request.options.for_model(rules.prompts.slots))
     _check_request(request, backend)
+    calibration = _calibration(request)
     folder = artifacts.model_folder(request.output, card, size)
     final = folder / request.name
     with artifacts.exclusive(folder):
@@ -134,18 +141,23 @@ def export(
             staged.mkdir()
             for file in kept.values():
                 artifacts.copy(final / file.path, staged)
+
+            def inputs(name: str) -> Iterator[Arrays]:
+                return calibration.stage_inputs(name, reference, request.options, on_step)
+
             options = backend.complete(
-                [stages[name] for name in request.stages],
-                lambda name: reference.stage_inputs(name, load_suite(DEFAULT), request.options),
-                request.options,
+                request.stages,
+                Seen(stages, calibration.images, inputs),
+                replace(request.options, calibrated_on=calibration.about if _looks_at_images(request) else ""),
                 provenance,
                 temporary,
                 on_step,
             )
             for file_name, group in groupby(request.stages, backend.file_name):
                 names = list(group)
-                on_step(f"converting the {' and '.join(names)} to {request.format_name}, {options.precision}")
-                backend.export([stages[n] for n in names], staged / file_name, options, provenance)
+                own = options if backend.whole else options.of_stage(names[0])
+                on_step(f"converting the {' and '.join(names)} to {request.format_name}, {own.precision}")
+                backend.export([stages[n] for n in names], staged / file_name, own, provenance, inputs)
             # 4
             on_step(f"reading the {request.format_name} files back and comparing with PyTorch")
             made = {
@@ -222,6 +234,31 @@ def _judge(
     return judge_pair(
         reference, loaded, backend, entry.options, JudgeConfig(load_suite(QUICK)), entry.changed_files(kept)
     )
+
+
+def _looks_at_images(request: ExportRequest) -> bool:
+    """Whether one of its files needs images to be made."""
+    options = request.options
+    return any(options.of_stage(stage).precision in options.calibrated for stage in request.stages)
+
+
+def _calibration(request: ExportRequest) -> Calibration:
+    """The images of a request, read once where they are needed.
+
+    Raises:
+        UsageError: if some are given and nothing looks at them, or there are none.
+        ImageError: if one cannot be read.
+    """
+    found = load_calibration(request.calibration, request.calibration_images)
+    if _looks_at_images(request):
+        found.check()
+    elif request.calibration is not None:
+        precisions = ", ".join(request.options.calibrated) or "none"
+        raise UsageError(
+            f"--calibration changes nothing at --precision {request.options.precision}; precisions of "
+            f"{request.format_name} that look at images: {precisions}"
+        )
+    return found
 
 
 def _check_request(request: ExportRequest, backend: Format[Any]) -> None:

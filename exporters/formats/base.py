@@ -2,15 +2,17 @@
 
 from abc import ABC, abstractmethod
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import ClassVar, Generic, NamedTuple, TypeVar
 
 import numpy as np
 import torch
+from PIL import Image
 
-from lightsam.stages import STAGE_NAMES, Arrays, Stage
+from lightsam.errors import UsageError
+from lightsam.stages import STAGE_NAMES, Arrays, Stage, Stages
 from lightsam_exporters.graphs import rewritten
 from lightsam_exporters.provenance import Provenance
 
@@ -22,6 +24,20 @@ from .running import LoadedStage, RunOptions, Session
 OptionsT = TypeVar("OptionsT", bound=Options)
 OnStep = Callable[[str], None]
 """Progress callback: receives the name of the step that starts."""
+StageInputs = Callable[[str], Iterator[Arrays]]
+"""Inputs of a stage, by its name, about real images and prompts: one call after another, anew whenever it is asked."""
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What an export may look at."""
+
+    stages: Stages
+    """Both, of the model that is exported."""
+    images: Callable[[], Iterator[Image.Image]]
+    """The calibration images, one in memory at a time."""
+    inputs: StageInputs
+    """Of these images, and prompts about them."""
 
 
 class Value(NamedTuple):
@@ -34,6 +50,15 @@ class Value(NamedTuple):
 
 
 Observe = Callable[[Value], None]
+
+
+def no_inputs(stage: str) -> Iterator[Arrays]:
+    """Where no images are given.
+
+    Raises:
+        UsageError: whatever is asked.
+    """
+    raise UsageError(f"the {stage} must be calibrated on images, and none were given")
 
 
 @dataclass(frozen=True)
@@ -133,8 +158,8 @@ class Format(ABC, Generic[OptionsT]):
 
     def complete(
         self,
-        stages: Sequence[Stage],
-        inputs: Callable[[str], Iterable[Arrays]],
+        names: Sequence[str],
+        seen: Seen,
         options: OptionsT,
         provenance: Provenance,
         folder: Path,
@@ -143,21 +168,35 @@ class Format(ABC, Generic[OptionsT]):
         """The options with what the export itself must find out; by default there is nothing.
 
         Args:
-            stages: that will be exported.
-            inputs: of real images and prompts, by a stage's name.
+            names: of the stages that will be exported.
+            seen: what the export may look at.
             options: as they were asked for.
             provenance: of the files.
             folder: for files that are needed meanwhile.
             on_step: progress callback.
 
         Raises:
-            ExportError: with the converter's own message.
+            ExportError: with the converter's own message, or if what is asked for cannot be reached.
         """
         return options
 
     @abstractmethod
-    def export(self, stages: Sequence[Stage], path: Path, options: OptionsT, provenance: Provenance) -> None:
+    def export(
+        self,
+        stages: Sequence[Stage],
+        path: Path,
+        options: OptionsT,
+        provenance: Provenance,
+        inputs: StageInputs = no_inputs,
+    ) -> None:
         """Convert the stages of one file, as the contract has them, and save it.
+
+        Args:
+            stages: of the file.
+            path: of the file.
+            options: of the file: its own precision.
+            provenance: of the file.
+            inputs: of the images that an export may look at; precisions in `Options.calibrated` need some.
 
         Raises:
             ExportError: with the converter's own message.
@@ -180,6 +219,17 @@ class Format(ABC, Generic[OptionsT]):
             ContractError: if the runtime refuses the file.
             UsageError: for a unit that is not there.
         """
+
+    def stored_weights(self, path: Path) -> dict[str, int]:
+        """How many numbers of a file's weights are stored in each dtype, counted in the file itself.
+
+        Scales, zero points, palettes and what only configures an operation are left out. Empty where a file does not
+        tell.
+
+        Raises:
+            ContractError: if the file is damaged.
+        """
+        return {}
 
     def delegation(self, path: Path) -> Delegation | None:
         """How much of a file a delegate runs; None where a format has no delegates that are chosen beforehand.

@@ -2,7 +2,8 @@
 
 Runtime: Apple's own, from the wheel of coreai-core, on Linux too; slow there. Devices from iOS 27 and macOS 27 on.
 Converter: coreai-torch - https://developer.apple.com/documentation/coreai
-Limits: static shapes; one prompt a call; float32, because the runtime that judges takes minutes for one float16 answer.
+Limits: static shapes; one prompt a call; computed in float32, because the runtime that judges takes minutes for one
+float16 answer. Weights may have fewer bits, by coreai-opt; its w8a8 loses MobileSAM's embeddings (9.6 dB).
 Everything is in beta, and files may have to be made anew for a release.
 Known fault of coreai-core 1.0.0b3: the product of a matrix with a flattened map whose channels, height and width are
 all equal is wrong. No size that the models run at meets it; at an image size of 128 the masks would be noise, which the
@@ -25,19 +26,24 @@ from typing import Any, TypeVar
 
 import numpy as np
 import torch
+from torch import nn
 
 from lightsam.errors import ContractError, ExportError
 from lightsam.stages import Arrays, Stage
 from lightsam_exporters.provenance import Provenance
 
-from .base import Format, first_line, static_shapes
-from .gate import FLOAT32, MEASURED
+from .base import Format, StageInputs, first_line, no_inputs, static_shapes
+from .gate import EIGHT_BITS, FLOAT32, FOUR_BITS, MEASURED, SIX_BITS
 from .listing import Graph
-from .options import Options, point_slots, precision
+from .options import Options, decoder_precision, point_slots, precision
 from .quiet import redirect_output_to_log
 from .running import LoadedStage, RunOptions, Session
 
 ENTRY_POINTS = {"encoder": "encode", "decoder": "decode"}
+_WEIGHTS = {"w8": "w8", "palette6": "w6", "palette4": "w4"}
+"""Precisions with fewer bits a weight, and coreai-opt's presets for them."""
+_WIDE = ("16", "32", "64")
+"""Bits of integers that are no weights."""
 _T = TypeVar("_T")
 _PATIENCE_S = 600
 """Seconds for the runtime to load a model or to answer: ten times what the slowest was seen to take."""
@@ -47,7 +53,11 @@ _PATIENCE_S = 600
 class CoreAIOptions(Options):
     """What can be asked of a file."""
 
-    precision: str = precision("float32")
+    compressed = tuple(_WEIGHTS)
+    beside_compressed = "float32"
+
+    precision: str = precision("float32", *_WEIGHTS)
+    decoder_precision: str = decoder_precision("float32", *_WEIGHTS)
     point_slots: int | None = point_slots()
 
 
@@ -56,12 +66,15 @@ class CoreAI(Format[CoreAIOptions]):
 
     name = "coreai"
     title = "Core AI"
-    requires = ("coreai_torch", "coreai")
+    requires = ("coreai_torch", "coreai", "coreai_opt")
     options = CoreAIOptions
     units = ("CPU",)
     runtime = "coreai.authoring.asset"
     gates = {  # noqa: RUF012  # read only
         "float32": replace(FLOAT32, psnr_db=105, origin=f"{MEASURED}108.3 dB, IoU 0.99998"),
+        "w8": EIGHT_BITS,
+        "palette6": SIX_BITS,
+        "palette4": FOUR_BITS,
     }
 
     def file_name(self, stage: str) -> str:
@@ -72,7 +85,14 @@ class CoreAI(Format[CoreAIOptions]):
         """Static shapes."""
         return static_shapes(stage)
 
-    def export(self, stages: Sequence[Stage], path: Path, options: CoreAIOptions, provenance: Provenance) -> None:
+    def export(
+        self,
+        stages: Sequence[Stage],
+        path: Path,
+        options: CoreAIOptions,
+        provenance: Provenance,
+        inputs: StageInputs = no_inputs,
+    ) -> None:
         """Convert both stages and save them as the entry points of ``path``.
 
         Raises:
@@ -85,7 +105,9 @@ class CoreAI(Format[CoreAIOptions]):
                 converter = TorchConverter(mode=TorchConverter.Mode.RELEASE)
                 for stage in stages:
                     folded = self.graph(stage, options)
-                    graph = torch.export.export(folded.module, folded.example_tensors(), strict=False)
+                    example = folded.example_tensors()
+                    module = _compressed(folded.module, example, options.of_stage(stage.name).precision)
+                    graph = torch.export.export(module, example, strict=False)
                     converter.add_exported_program(
                         graph.run_decompositions(get_decomp_table()),
                         input_names=[spec.name for spec in stage.inputs],
@@ -144,6 +166,20 @@ class CoreAI(Format[CoreAIOptions]):
         )
         return (Graph("", self.name, notes=notes),)
 
+    def stored_weights(self, path: Path) -> dict[str, int]:
+        """Of both stages together, as Core AI counts them; scales and palettes are among the floats."""
+        _check_program(path)
+        try:
+            counts = dict(_open(path).summary(include_statistics=True).storage_types)
+        except Exception as error:  # as in `load`
+            raise ContractError(f"{path} cannot be read as Core AI: {first_line(error)}") from error
+        # Larger integers are shapes and axes.
+        return {
+            dtype.lower(): count
+            for dtype, count in counts.items()
+            if dtype.startswith("Float") or dtype[-2:] not in _WIDE
+        }
+
     def why_not_unasked(self) -> str:
         """Slow where it is not Apple's own."""
         if platform.system() == "Darwin":
@@ -152,6 +188,22 @@ class CoreAI(Format[CoreAIOptions]):
 
 
 FORMAT = CoreAI()
+
+
+def _compressed(module: nn.Module, example: tuple[torch.Tensor, ...], precision: str) -> nn.Module:
+    """A module whose weights have the bits of a precision; in float32 the module itself."""
+    if precision not in _WEIGHTS:
+        return module
+    from coreai_opt.palettization import KMeansPalettizer, KMeansPalettizerConfig
+    from coreai_opt.quantization import Quantizer, QuantizerConfig
+
+    kinds = (Quantizer, QuantizerConfig) if precision == "w8" else (KMeansPalettizer, KMeansPalettizerConfig)
+    maker, config = kinds
+    with torch.no_grad():
+        compressing = maker(module, getattr(config.presets, _WEIGHTS[precision])())
+        compressing.prepare(example)
+        compressed: nn.Module = compressing.finalize()
+    return compressed
 
 
 def _metadata(stages: Sequence[Stage], options: CoreAIOptions, provenance: Provenance) -> Any:

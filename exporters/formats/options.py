@@ -6,14 +6,16 @@ the export itself to fill in.
 
 from collections.abc import Mapping
 from dataclasses import MISSING, dataclass, field, fields, replace
-from typing import Any, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 from lightsam.errors import UsageError
-from lightsam.stages import POINT_SLOTS
+from lightsam.stages import POINT_SLOTS, STAGE_NAMES
 
 _KEY = "option"
 REWRITTEN, FAITHFUL = "rewritten", "faithful"
 """Which graph is converted: that of the format's devices, or the model's as it is."""
+AUTO = "auto"
+"""A decoder's precision that nobody asked for."""
 
 
 class Described(NamedTuple):
@@ -34,12 +36,12 @@ class Described(NamedTuple):
 class _Rule(NamedTuple):
     help: str
     choices: tuple[str, ...]
-    low: int | None
-    high: int | None
+    low: float | None
+    high: float | None
 
 
 def option(
-    default: Any, help: str, *, choices: tuple[str, ...] = (), low: int | None = None, high: int | None = None
+    default: Any, help: str, *, choices: tuple[str, ...] = (), low: float | None = None, high: float | None = None
 ) -> Any:
     """A field that a user may set.
 
@@ -58,6 +60,12 @@ def precision(*names: str) -> Any:
     return field(default=names[0], metadata={_KEY: _Rule("", names, None, None)})
 
 
+def decoder_precision(*names: str) -> Any:
+    """The field of a format with compressed precisions: its decoder's own, where the encoder is compressed."""
+    help = "Of the decoder of a compressed encoder; auto is float16, of Core AI float32."
+    return option(AUTO, help, choices=(AUTO, *names))
+
+
 def point_slots() -> Any:
     """The field of a format with static shapes: how many points and box corners its decoder takes."""
     return option(POINT_SLOTS, "Prompt slots of a decoder with static shapes.", low=2, high=256)
@@ -71,7 +79,19 @@ class Options:
         UsageError: for a word that is not one of the choices, or a number outside its range.
     """
 
+    beside_compressed: ClassVar[str] = "float16"
+    """What a decoder is kept in beside a compressed encoder: it is the smaller and the more sensitive of the two."""
+    compressed: ClassVar[tuple[str, ...]] = ()
+    """Precisions that store weights in 8 bits or fewer."""
+    calibrated: ClassVar[tuple[str, ...]] = ()
+    """Precisions for which an export looks at images: at the ranges of their activations, or at their masks."""
+
     precision: str
+    """Of the encoder, and of the decoder unless the encoder is compressed; see `of_stage`."""
+    decoder_precision: str = AUTO
+    """Of the decoder of a compressed encoder."""
+    calibrated_on: str = ""
+    """The images that an export looked at, in words; empty if it needed none."""
     point_slots: int | None = None
     """Prompt slots of a decoder with static shapes; None for one that takes any number of points and prompts."""
     with_masks: bool = False
@@ -93,6 +113,11 @@ class Options:
                 raise UsageError(f"there is no {one.name} {value!r}; choose from: {', '.join(rule.choices)}")
             if (rule.low is not None and value < rule.low) or (rule.high is not None and value > rule.high):
                 raise UsageError(f"{one.name} must lie between {rule.low} and {rule.high}, and is {value}")
+        if self.decoder_precision != AUTO and self.precision not in self.compressed:
+            raise UsageError(
+                f"--decoder-precision is for compressed encoders ({', '.join(self.compressed)}): at --precision "
+                f"{self.precision} both stages have it"
+            )
 
     @classmethod
     def of(cls, given: Mapping[str, Any]) -> Self:
@@ -126,6 +151,13 @@ class Options:
                 found.append(Described(one.name, rule.help, type(one.default), one.default, metavar))
         return tuple(found)
 
+    def of_stage(self, stage: str) -> Self:
+        """The options of one stage's file: its own precision stands in `precision`."""
+        own = self.precision
+        if stage == STAGE_NAMES[1] and self.precision in self.compressed:
+            own = self.beside_compressed if self.decoder_precision == AUTO else self.decoder_precision
+        return replace(self, precision=own, decoder_precision=AUTO)
+
     def asked(self) -> dict[str, Any]:
         """The values that a user may set, by name."""
         return {one.name: getattr(self, one.name) for one in fields(self) if one.metadata}
@@ -136,7 +168,7 @@ class Options:
         found = {}
         for one in fields(self):
             value = getattr(self, one.name)
-            if one.metadata or one.name not in general:
+            if one.metadata or one.name not in general or (one.name == "calibrated_on" and value):
                 found[one.name] = list(value) if isinstance(value, tuple) else value
         return found
 

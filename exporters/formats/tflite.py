@@ -2,15 +2,15 @@
 
 Runtime: LiteRT - https://ai.google.dev/edge/litert; the files load in tflite-runtime 2.14 too, which many devices have.
 Converter: litert-torch - https://github.com/google-ai-edge/litert-torch
-Limits: static shapes; one prompt a call. float16 is that of the weights: the runtime computes in what its delegate
-prefers. Each file has one signature, ``encode`` or ``decode``; address its tensors by name, the order differs between
-runtimes.
+Limits: static shapes; one prompt a call. float16 and w8 are those of the weights: the runtime computes in what its
+delegate prefers; w8-dynamic and w8a8 compute in int8 where that pays (`tflite_compression`). Each file has one
+signature, ``encode`` or ``decode``; address its tensors by name, the order differs between runtimes.
 """
 
 import ctypes.util
 import json
 import platform
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from importlib.metadata import version
@@ -20,17 +20,17 @@ from typing import Any
 import numpy as np
 from torch import Tensor, nn
 
-from lightsam.errors import ContractError, ExportError, UsageError
-from lightsam.modeling.prompt_encoder import PositionEmbeddingRandom
+from lightsam.errors import ContractError, ExportError, LightSamError, UsageError
 from lightsam.stages import Arrays, Stage, TensorSpec
 from lightsam_exporters.provenance import Provenance
 
-from .base import Format, first_line, static_shapes
-from .gate import FLOAT16, FLOAT32, MEASURED
+from .base import Format, StageInputs, first_line, no_inputs, static_shapes
+from .gate import FLOAT16, FLOAT32, MEASURED, Gate
 from .listing import Graph
-from .options import Options, option, point_slots, precision
+from .options import Options, decoder_precision, option, point_slots, precision
 from .quiet import redirect_output_to_log
 from .running import LoadedStage, Prepare, RunOptions, Session
+from .tflite_compression import COMPRESSED, STATIC, compress, stored_weights
 
 SIGNATURES = {"encoder": "encode", "decoder": "decode"}
 METADATA = "lightsam"
@@ -41,7 +41,11 @@ METADATA = "lightsam"
 class TFLiteOptions(Options):
     """What can be asked of a file."""
 
-    precision: str = precision("float16", "float32")
+    compressed = COMPRESSED
+    calibrated = (STATIC,)
+
+    precision: str = precision("float16", "float32", *COMPRESSED)
+    decoder_precision: str = decoder_precision("float16", *COMPRESSED)
     point_slots: int | None = point_slots()
     image_layout: str = option(
         "nchw", "nchw, or nhwc (channels last, as Android's cameras give it).", choices=("nchw", "nhwc")
@@ -62,6 +66,7 @@ class TFLite(Format[TFLiteOptions]):
     gates = {  # noqa: RUF012  # read only
         "float32": replace(FLOAT32, psnr_db=105, origin=f"{MEASURED}107.9 dB, IoU 0.99998"),
         "float16": replace(FLOAT16, origin=f"{MEASURED}74.1 dB, IoU 0.9948 (1.0 but for pixels within rounding)"),
+        **{name: Gate(20, 0.8, 0.6, 0.1, 0.05, "") for name in COMPRESSED},
     }
 
     def file_name(self, stage: str) -> str:
@@ -75,7 +80,14 @@ class TFLite(Format[TFLiteOptions]):
             return stage
         return replace(stage, inputs=tuple(_channels_last(s) if s.name == "image" else s for s in stage.inputs))
 
-    def export(self, stages: Sequence[Stage], path: Path, options: TFLiteOptions, provenance: Provenance) -> None:
+    def export(
+        self,
+        stages: Sequence[Stage],
+        path: Path,
+        options: TFLiteOptions,
+        provenance: Provenance,
+        inputs: StageInputs = no_inputs,
+    ) -> None:
         """Convert a stage and save it as ``path``.
 
         Raises:
@@ -89,14 +101,18 @@ class TFLite(Format[TFLiteOptions]):
                 from ai_edge_litert.tools import flatbuffer_utils
 
                 named = _Named(self.graph(stage, options), taken).eval()
-                inputs = dict(zip((spec.name for spec in taken.inputs), taken.example_tensors(), strict=True))
-                converted = litert_torch.signature(SIGNATURES[stage.name], named, sample_kwargs=inputs).convert()
+                sample = dict(zip((spec.name for spec in taken.inputs), taken.example_tensors(), strict=True))
+                converted = litert_torch.signature(SIGNATURES[stage.name], named, sample_kwargs=sample).convert()
                 converted.export(str(path))
-                if options.precision == "float16":
-                    _store_weights_as_float16(path)
+                if options.precision != "float32":
+                    shapes = {spec.name: spec.shape for spec in taken.inputs}
+                    given = partial(_all_as_taken, inputs, stage.name, shapes)
+                    compress(path, path, options.precision, stage.name, given)
                 model = flatbuffer_utils.read_model(path)
                 _describe(model, taken, options, provenance)
                 flatbuffer_utils.write_model(model, path)
+        except LightSamError:  # of the images
+            raise
         # litert-torch raises whatever its passes raise.
         except Exception as error:
             raise ExportError(
@@ -138,6 +154,10 @@ class TFLite(Format[TFLiteOptions]):
             raise ContractError(f"{path} cannot be {what}: {first_line(error)}") from error
         return Session(prepare, f"LiteRT {version('ai-edge-litert')}", unit)
 
+    def stored_weights(self, path: Path) -> dict[str, int]:
+        """Counted in the flatbuffer."""
+        return stored_weights(path)
+
     def listing(self, path: Path) -> tuple[Graph, ...]:
         """The subgraphs of the flatbuffer."""
         from .tflite_listing import read_graphs
@@ -173,29 +193,6 @@ class _Named(nn.Module):
     def forward(self, **inputs: Tensor) -> dict[str, Tensor]:
         given = {name: x.permute(0, 3, 1, 2) if name in self.turned else x for name, x in inputs.items()}
         return dict(zip(self.outputs, self.module(**given), strict=True))
-
-
-def _store_weights_as_float16(path: Path) -> None:
-    from ai_edge_quantizer import qtyping, quantizer
-
-    quantize = quantizer.Quantizer(str(path))
-    weights = qtyping.TensorQuantizationConfig(num_bits=16, dtype=qtyping.TensorDataType.FLOAT)
-    quantize.update_quantization_recipe(
-        regex=".*",
-        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
-        op_config=qtyping.OpQuantizationConfig(
-            weight_tensor_config=weights, compute_precision=qtyping.ComputePrecision.FLOAT, explicit_dequantize=True
-        ),
-        algorithm_key=quantizer.AlgorithmName.FLOAT_CASTING,
-    )
-    # The point encoding takes sines of large angles: in float16 its few frequencies cost a decoder up to 30 dB.
-    quantize.update_quantization_recipe(
-        regex=f".*{PositionEmbeddingRandom.__name__}.*",
-        operation_name=qtyping.TFLOperationName.ALL_SUPPORTED,
-        op_config=qtyping.OpQuantizationConfig(skip_checks=True),
-        algorithm_key=quantizer.AlgorithmName.NO_QUANTIZE,
-    )
-    quantize.quantize(enable_progress_report=False).export_model(str(path), overwrite=True)
 
 
 def _describe(model: Any, taken: Stage, options: TFLiteOptions, provenance: Provenance) -> None:
@@ -280,6 +277,11 @@ def _as_taken(array: np.ndarray, shape: tuple[int, ...] | None) -> np.ndarray:
     """An input in the layout of the file: the contract's image has its channels first."""
     turned = array.ndim == 4 and shape is not None and array.shape != shape
     return np.ascontiguousarray(array.transpose(0, 2, 3, 1) if turned else array, np.float32)
+
+
+def _all_as_taken(inputs: StageInputs, stage: str, shapes: Mapping[str, tuple[int, ...]]) -> Iterator[Arrays]:
+    for given in inputs(stage):
+        yield {name: _as_taken(given[name], shape) for name, shape in shapes.items()}
 
 
 def _has_gpu() -> bool:

@@ -44,9 +44,20 @@ def judge_pair(
     encoder, decoder = (loaded.get(name) for name in STAGE_NAMES)
     if encoder is not None and decoder is not None:
         check_pair(encoder, decoder)
-    gate = backend.gates[options.precision].with_overrides(config.gates)
+    gate, of_decoder = (
+        backend.gates[options.of_stage(name).precision].with_overrides(config.gates) for name in STAGE_NAMES
+    )
     reference_images = reference.reference_images(config.suite, options)
-    return judge(reference_images, config.suite.title, encoder, decoder, gate, other_failures, on_prediction)
+    return judge(
+        reference_images,
+        config.suite.title,
+        encoder,
+        decoder,
+        gate,
+        other_failures,
+        on_prediction,
+        decoder_gate=None if of_decoder == gate else of_decoder,
+    )
 
 
 def judge_exports(

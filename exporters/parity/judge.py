@@ -7,7 +7,7 @@ decided; see `masks`.
 """
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -38,6 +38,8 @@ def judge(
     gate: Gate,
     other_failures: Sequence[str] = (),
     on_prediction: OnPrediction = lambda *_: None,
+    *,
+    decoder_gate: Gate | None = None,
 ) -> ParityReport:
     """Compare candidates with the reference.
 
@@ -46,13 +48,18 @@ def judge(
         suite: name and version of the questions.
         encoder: candidate, or None when there is only a decoder.
         decoder: likewise; the chain is judged when both are there.
+        gate: what both stages and the chain must reach.
         other_failures: found before, to stand in the same report.
+        decoder_gate: what the decoder alone must reach, where its precision is another; the chain is then held to the
+            looser of both.
         on_prediction: shown what the chain answered, or the decoder where there is no encoder, beside the reference.
     """
     measurements: list[Measurement] = []
     failures = list(other_failures)
+    loosest = min((gate, decoder_gate or gate), key=lambda one: one.psnr_db)
+    gates = {"encoder": gate, "decoder": decoder_gate or gate, CHAIN: loosest}
     for reference_image in reference_images:
-        comparison = _Comparison(reference_image, gate, measurements, failures)
+        comparison = _Comparison(reference_image, gates, measurements, failures)
         own: Arrays = {}
         if encoder is not None:
             own = encoder({"image": reference_image.pixels})
@@ -77,7 +84,7 @@ def judge(
     judges = "; ".join(dict.fromkeys(candidate.judge for candidate in candidates))
     simulated = any(candidate.simulated for candidate in candidates)
     left_out = tuple(f"{one.name}: {case}" for one in reference_images for case in one.left_out)
-    return ParityReport(judges, suite, gate, tuple(measurements), tuple(failures), simulated, left_out)
+    return ParityReport(judges, suite, gate, tuple(measurements), tuple(failures), simulated, left_out, decoder_gate)
 
 
 def _alike(own: Arrays, reference: Arrays) -> bool:
@@ -94,7 +101,8 @@ class _Comparison:
     """Measures the outputs about one image, and collects what is wrong."""
 
     reference_image: ReferenceImage
-    gate: Gate
+    gates: Mapping[str, Gate]
+    """By scope."""
     measurements: list[Measurement]
     failures: list[str]
 
@@ -108,10 +116,12 @@ class _Comparison:
             elif found.shape != expected.shape:
                 self.failures.append(f"{where}: {name} is {found.shape}, the reference's is {expected.shape}")
             else:
-                same = self._same_choice(case, reference, candidate) if name == IOU_PREDICTIONS else None
+                same = None
+                if name == IOU_PREDICTIONS:
+                    same = self._same_choice(scope, case, reference, candidate)
                 self.measurements.append(self._measure(scope, where, case, name, expected, found, same))
 
-    def _same_choice(self, case: Case | None, reference: Arrays, candidate: Arrays) -> bool | None:
+    def _same_choice(self, scope: str, case: Case | None, reference: Arrays, candidate: Arrays) -> bool | None:
         """Whether the mask that answers each prompt is the reference's, where there are several to choose from.
 
         A choice that the reference itself hardly makes is no other choice: scores within the tolerance tie.
@@ -123,7 +133,7 @@ class _Comparison:
         masks = candidate.get(LOW_RES_MASKS)
         if case is None or masks is None or masks.shape != reference[LOW_RES_MASKS].shape:
             return None
-        rules, tolerance = self.reference_image.reference.rules.masks, self.gate.iou_tolerance
+        rules, tolerance = self.reference_image.reference.rules.masks, self.gates[scope].iou_tolerance
         same: list[bool] = []
         rows = zip(reference[LOW_RES_MASKS], masks, reference[IOU_PREDICTIONS], candidate[IOU_PREDICTIONS], strict=True)
         for index, (expected_masks, found_masks, expected, found) in enumerate(rows):
@@ -148,7 +158,7 @@ class _Comparison:
         found: np.ndarray,
         choice: bool | None,
     ) -> Measurement:
-        gate = self.gate
+        gate = self.gates[scope]
         specs = [spec for stage in self.reference_image.reference for spec in stage.outputs]
         magnitude = next(spec.magnitude for spec in specs if spec.name == name)
         decibels, noise = psnr_db(expected, found, magnitude), sqnr_db(expected, found)

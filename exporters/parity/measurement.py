@@ -62,6 +62,8 @@ class ParityReport:
     """Whether the file was not run by its own runtime, but computed as it declares."""
     left_out: tuple[str, ...] = ()
     """Cases of the suite that the model does not take, such as background points, each with its image."""
+    decoder_gate: Gate | None = None
+    """What the decoder alone had to reach, where its precision is another; the chain was held to the looser of both."""
 
     @property
     def failures(self) -> list[str]:

@@ -208,16 +208,20 @@ def _of_folder(folder: Path) -> Suite:
     for path in sorted(folder.iterdir()):
         if path.suffix.lower() not in Image.registered_extensions():
             continue
-        image = open_image(path)
-        width, height = image.size
-        point = (width / 2, height / 2)
-        box = (width / 4, height / 4, 3 * width / 4, 3 * height / 4)
-        cases = (
-            Case("point", (Prompt(points=[point]),)),
-            Case("box", (Prompt(box=box),)),
-            Case("refine", (Prompt(points=[point], box=box),), rounds=3),
-        )
-        images.append(SuiteImage(path.name, image, cases))
+        images.append(about_middle(path.name, open_image(path)))
     if not images:
         raise UsageError(f"there is no image in {folder}")
     return Suite(folder.name, "1", tuple(images))
+
+
+def about_middle(name: str, image: Image.Image) -> SuiteImage:
+    """An image, and what is asked about its middle: by a point, by a box, and refined."""
+    width, height = image.size
+    point = (width / 2, height / 2)
+    box = (width / 4, height / 4, 3 * width / 4, 3 * height / 4)
+    cases = (
+        Case("point", (Prompt(points=[point]),)),
+        Case("box", (Prompt(box=box),)),
+        Case("refine", (Prompt(points=[point], box=box),), rounds=3),
+    )
+    return SuiteImage(name, image, cases)

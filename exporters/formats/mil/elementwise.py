@@ -134,3 +134,29 @@ def cast(x: Any, dtype: str) -> Tensor:
     if dtype.startswith(("int", "uint")):
         return x.to(torch.int32)  # truncates towards zero, as Core ML does
     raise UnsupportedConfigurationError(f"dtype={dtype}")
+
+
+_INTEGERS = {"int8": (-128, 127, torch.int8), "uint8": (0, 255, torch.uint8)}
+
+
+@operation("quantize")
+def quantize(input: Tensor, scale: Any, output_dtype: str, zero_point: Any = 0, axis: int | None = None) -> Tensor:
+    low, high, dtype = _INTEGERS[output_dtype]
+    steps = torch.round(input / _along(scale, axis, input.ndim)) + _along(zero_point, axis, input.ndim)
+    return steps.clamp(low, high).to(dtype)
+
+
+@operation("dequantize")
+def dequantize(input: Any, scale: Any, zero_point: Any = 0, axis: int | None = None) -> Tensor:
+    input = as_tensor(input).float()
+    return (input - _along(zero_point, axis, input.ndim)) * _along(scale, axis, input.ndim)
+
+
+def _along(values: Any, axis: int | None, rank: int) -> Tensor:
+    """A scale or zero point, a number a channel, so that it broadcasts along its axis."""
+    values = as_tensor(values).float()
+    if axis is None:
+        return values.reshape(())
+    shape = [1] * rank
+    shape[axis] = -1
+    return values.reshape(shape)

@@ -1,7 +1,8 @@
 """Running an ML Program on torch, one operation after the other."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from copy import copy
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -13,6 +14,7 @@ from lightsam.errors import ContractError, LightSamError
 from lightsam.stages import Arrays
 
 from . import elementwise, layers, tensors  # noqa: F401 - they fill OPERATIONS
+from .packed import CONSTANT_OPERATIONS, unpacked
 from .program import SavedProgram, read_program
 from .registry import OPERATIONS, UnsupportedConfigurationError
 
@@ -56,13 +58,11 @@ class Evaluator:
             raise UnknownOpError(
                 f"the evaluator does not know the operations {', '.join(unknown)}; it knows {', '.join(OPERATIONS)}"
             )
-        self._constants = {
-            output.name: _constant(output)
-            for op in function.operations
-            for output in op.outputs
-            if op.op_type == "const" or op.op_type.startswith("constexpr_")
-        }
-        self._operations = [op for op in self._operations if not op.op_type.startswith("constexpr_")]
+        self._operations = [op for op in self._operations if op.op_type not in CONSTANT_OPERATIONS]
+        # What is stored packed is unpacked once; what it is unpacked from is not looked at by itself.
+        used = [var for op in self._operations for var in op.get_flattened_inputs()] + list(function.outputs)
+        fixed = {var.name: var for var in used if _is_constant(var)}
+        self._constants = {name: _constant(var) for name, var in fixed.items()}
         self._outputs = [output.name for output in function.outputs]
         self._uses = Counter(var.name for op in self._operations for var in op.get_flattened_inputs())
         self._uses.update(self._outputs)
@@ -82,30 +82,83 @@ class Evaluator:
             ContractError: if the inputs are not those that the program declares.
             EvaluatorError: naming the operation that failed.
         """
-        values: dict[str, Any] = self._checked(inputs)
+        return self._finish(self._checked(inputs), 0, observe)
+
+    @torch.inference_mode()
+    def variants(
+        self, inputs: Mapping[str, np.ndarray], changes: Mapping[str, Mapping[str, np.ndarray]]
+    ) -> Iterator[tuple[str, Arrays]]:
+        """Run the program with one set of other weights after another, without repeating what comes before them.
+
+        Args:
+            inputs: as for a call.
+            changes: by a name of the set: weights by the names of their constants.
+
+        Returns:
+            The names and the outputs, in the order of the program.
+
+        Raises:
+            ContractError, EvaluatorError: as a call does.
+        """
+        begins: dict[int, list[str]] = {}
+        for name, changed in changes.items():
+            users = (
+                index
+                for index, op in enumerate(self._operations)
+                if any(var.name in changed for var in op.get_flattened_inputs())
+            )
+            begins.setdefault(next(users, 0), []).append(name)
+        values = self._checked(inputs)
         left = Counter(self._uses)
-        for op in self._operations:
-            arguments = {name: self._argument(values, var) for name, var in op.inputs.items() if var is not None}
-            try:
-                results = OPERATIONS[op.op_type](**arguments)
-            except UnsupportedConfigurationError as error:
-                raise EvaluatorError(f"{op.op_type} {op.name!r} with {error} is not supported") from error
-            except (RuntimeError, TypeError, ValueError, IndexError) as error:
-                raise EvaluatorError(f"{op.op_type} {op.name!r} failed: {error}") from error
-            results = results if isinstance(results, tuple) else (results,)
-            for var, result in zip(op.outputs, results, strict=True):
-                if tuple(result.shape) != tuple(var.shape):
-                    raise EvaluatorError(
-                        f"{op.op_type} {op.name!r} gave {tuple(result.shape)}, declared is {tuple(var.shape)}"
-                    )
-                values[var.name] = self._rounded(result, var)
-                if observe is not None:
-                    observe(op.op_type, var.name, values[var.name])
-            for var in op.get_flattened_inputs():
-                left[var.name] -= 1
-                if not left[var.name]:
-                    values.pop(var.name, None)
+        for index, op in enumerate(self._operations):
+            for name in begins.get(index, ()):
+                yield name, self.with_weights(changes[name])._finish(dict(values), index)
+            self._step(op, values, left)
+
+    def _finish(self, values: dict[str, Any], first: int, observe: Observer | None = None) -> Arrays:
+        """Compute what is left from an operation on, and give the outputs."""
+        left = Counter(self._uses)
+        for op in self._operations[:first]:
+            left.subtract(var.name for var in op.get_flattened_inputs())
+        for op in self._operations[first:]:
+            self._step(op, values, left, observe)
         return {name: values[name].numpy() for name in self._outputs}
+
+    def _step(self, op: Any, values: dict[str, Any], left: Counter[str], observe: Observer | None = None) -> None:
+        """Compute one operation, and drop what nothing uses any more."""
+        arguments = {name: self._argument(values, var) for name, var in op.inputs.items() if var is not None}
+        try:
+            results = OPERATIONS[op.op_type](**arguments)
+        except UnsupportedConfigurationError as error:
+            raise EvaluatorError(f"{op.op_type} {op.name!r} with {error} is not supported") from error
+        except (RuntimeError, TypeError, ValueError, IndexError) as error:
+            raise EvaluatorError(f"{op.op_type} {op.name!r} failed: {error}") from error
+        results = results if isinstance(results, tuple) else (results,)
+        for var, result in zip(op.outputs, results, strict=True):
+            if tuple(result.shape) != tuple(var.shape):
+                raise EvaluatorError(
+                    f"{op.op_type} {op.name!r} gave {tuple(result.shape)}, declared is {tuple(var.shape)}"
+                )
+            values[var.name] = self._rounded(result, var)
+            if observe is not None:
+                observe(op.op_type, var.name, values[var.name])
+        for var in op.get_flattened_inputs():
+            left[var.name] -= 1
+            if not left[var.name]:
+                values.pop(var.name, None)
+
+    def with_weights(self, changed: Mapping[str, np.ndarray]) -> "Evaluator":
+        """The same program with other weights, by the names of its constants; the rest is shared.
+
+        Raises:
+            KeyError: for a constant that it does not have.
+        """
+        other = copy(self)
+        other._constants = dict(self._constants)
+        for name, weight in changed.items():
+            shape = self._constants[name].shape
+            other._constants[name] = torch.from_numpy(np.asarray(weight, np.float32)).reshape(shape)
+        return other
 
     def _checked(self, inputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
         declared = self.program.function.inputs
@@ -132,7 +185,11 @@ class Evaluator:
 
 
 def _is_unknown(op: Any) -> bool:
-    return op.op_type not in OPERATIONS and not op.op_type.startswith("constexpr_")
+    return op.op_type not in OPERATIONS and op.op_type not in CONSTANT_OPERATIONS
+
+
+def _is_constant(var: Any) -> bool:
+    return var.op is not None and (var.op.op_type == "const" or var.op.op_type in CONSTANT_OPERATIONS)
 
 
 def _round_to(tensor: Tensor, var: Any) -> Tensor:
@@ -149,10 +206,9 @@ def dtype_name(var: Any) -> str:
 
 def _constant(var: Any) -> Any:
     """A weight as a float32 tensor; what configures an operation as Python values."""
-    value = var.val if var.val is not None else var.op.materialized_val_inference()
-    if isinstance(value, str):
-        return value
-    array = np.asarray(value)
+    if isinstance(var.val, str):
+        return var.val
+    array = unpacked(var)
     if array.dtype.kind == "f":
         return torch.from_numpy(np.ascontiguousarray(array, dtype=np.float32))
     return array.tolist()
