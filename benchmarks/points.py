@@ -2,7 +2,7 @@
 
 import tempfile
 import time
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,11 +17,12 @@ from lightsam.weights.sources import is_path
 from lightsam_exporters import artifacts
 from lightsam_exporters.facts import export_name
 from lightsam_exporters.formats import options_of
+from lightsam_exporters.formats.options import Options
 from lightsam_exporters.loading import Export, find_exports, is_export
 from lightsam_exporters.parity.exports import JudgeConfig, judge_exports
 from lightsam_exporters.parity.reference import References
 from lightsam_exporters.parity.suite import load_suite
-from lightsam_exporters.pipeline import ExportRequest, export
+from lightsam_exporters.pipeline import ExportRequest, RejectedError, export
 
 from .latency import pytorch
 from .latency.plan import Selection, export_tasks, photograph, torch_tasks
@@ -29,8 +30,9 @@ from .latency.record import FAILED, OK, Parity, as_json
 from .latency.run import benchmark
 from .quality import points as quality
 from .quality.subjects import Loading, of_export, of_model
-from .sweep_file import BENCHMARK, EVALUATE, EXPORT, PARITY, Point, Sweep
+from .sweep_file import BENCHMARK, EVALUATE, EXPORT, PARITY, TRADEOFF, Point, Sweep
 from .sweep_results import SweepResult
+from .tradeoff.measuring import measure, measure_reference
 
 
 def do(sweep: Sweep, point: Point) -> SweepResult:
@@ -38,7 +40,13 @@ def do(sweep: Sweep, point: Point) -> SweepResult:
     began = time.monotonic()
     found: dict[str, Any] = {}
     try:
-        works = {EXPORT: _export, PARITY: _judge, BENCHMARK: _benchmark, EVALUATE: _evaluate}
+        works = {
+            EXPORT: _export,
+            PARITY: _judge,
+            BENCHMARK: _benchmark,
+            EVALUATE: _evaluate,
+            TRADEOFF: _measure_tradeoff,
+        }
         status, message, found = works[sweep.work](sweep, point)
     except Exception as error:  # also a library's own: at one point it must not end the others
         status, message = FAILED, in_words(error)
@@ -81,17 +89,37 @@ def _benchmark(sweep: Sweep, point: Point) -> _Found:
 def _evaluate(sweep: Sweep, point: Point) -> _Found:
     assert sweep.evaluation is not None  # of this work
     loading = Loading(image_size=point.image_size, accept_license=sweep.accept_license)
-    if point.format != pytorch.NAME:
-        candidate = of_export(_there(sweep, point), loading)
-    elif point.precision == pytorch.EAGER:
+    if point.format == pytorch.NAME:
         candidate = of_model(point.model, sweep.weights, loading)
     else:
-        return FAILED, f"PyTorch is evaluated in {pytorch.EAGER} alone", {}
+        candidate = of_export(_there(sweep, point), loading)
     return OK, "", {"evaluation": quality.evaluate_one(candidate, sweep.evaluation)}
 
 
+def _measure_tradeoff(sweep: Sweep, point: Point) -> _Found:
+    reference = References().load(point.model, sweep.weights, point.image_size, sweep.accept_license)
+    evaluation = sweep.evaluation if reference.weights.trained else None
+    if point.format == pytorch.NAME:
+        if evaluation is None:
+            return FAILED, "PyTorch is measured in masks alone: give an [evaluate] table and trained weights", {}
+        found = measure_reference(point.model, reference, evaluation)
+    else:
+        float32 = _there(sweep, replace(point, precision=pytorch.EAGER))
+        found = measure(_there(sweep, point), float32, reference, evaluation, sweep.method)
+    # Files that fail their gates are measured, too: that is what one wants to know of them.
+    return OK, "; ".join(found.failures[:1]), {TRADEOFF: asdict(found)}
+
+
+def _options(sweep: Sweep, point: Point) -> Options:
+    """What is asked of an export; a tradeoff compresses both stages."""
+    options = options_of(point.format, precision=point.precision)
+    if sweep.work == TRADEOFF and point.precision in options.compressed:
+        options = options_of(point.format, precision=point.precision, decoder_precision=point.precision)
+    return options
+
+
 def _there(sweep: Sweep, point: Point) -> Export:
-    """The export of a point, made if it is not there.
+    """The export of a point, made if it is not there; of a tradeoff also one that its gates reject.
 
     Raises:
         ArtifactExistsError: if what is there is another: of other weights, options, stages, or another release.
@@ -102,28 +130,35 @@ def _there(sweep: Sweep, point: Point) -> Export:
     with FileLock(sweep.output / f".{folder.name}.lock"):
         final = folder / export_name(point.format, point.precision)
         artifacts.recover(folder)
-        if is_export(final):
-            (entry,) = find_exports(final)
-            _check_same(entry, sweep, point)
-            return entry
-        export(
-            ExportRequest(
-                model=point.model,
-                format_name=point.format,
-                options=options_of(point.format, precision=point.precision),
-                output=sweep.output,
-                weights=sweep.weights,
-                image_size=point.image_size,
-                accept_license=sweep.accept_license,
-            )
+        rejected = final.with_name(f"{final.name}.rejected")
+        for there in (final, rejected) if sweep.work == TRADEOFF else (final,):
+            if is_export(there):
+                (entry,) = find_exports(there)
+                _check_same(entry, sweep, point)
+                return entry
+        request = ExportRequest(
+            model=point.model,
+            format_name=point.format,
+            options=_options(sweep, point),
+            output=sweep.output,
+            weights=sweep.weights,
+            image_size=point.image_size,
+            accept_license=sweep.accept_license,
+            calibration=sweep.calibration if point.precision in _options(sweep, point).calibrated else None,
         )
+        try:
+            export(request)
+        except RejectedError:
+            if sweep.work != TRADEOFF:
+                raise
+            return find_exports(rejected)[0]
         return find_exports(final)[0]
 
 
 def _check_same(entry: Export, sweep: Sweep, point: Point) -> None:
     """Refuse to pass off another export for the one that the sweep would make."""
     weights = References().load(point.model, sweep.weights, point.image_size, sweep.accept_license).weights.sha256
-    options = options_of(point.format, precision=point.precision)
+    options = _options(sweep, point)
     expected = dict.fromkeys(STAGE_NAMES, (weights, options, __version__))
     found = {
         stage: (

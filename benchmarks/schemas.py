@@ -18,6 +18,7 @@ from .quality import record as quality
 from .rewrites import record as rewrites
 from .sweep_file import SweepFile
 from .sweep_results import SweepResult
+from .tradeoff import record as tradeoff
 
 SCHEMAS: dict[str, tuple[type, str]] = {
     "export": (ExportFacts, "`export.json`, the facts of an export"),
@@ -28,6 +29,7 @@ SCHEMAS: dict[str, tuple[type, str]] = {
     "latency-record": (latency.Record, "Record of `lightsam benchmark`"),
     "quality-record": (quality.Record, "Record of `lightsam evaluate`"),
     "rewrites-record": (rewrites.Record, "Record of `lightsam benchmark rewrites`"),
+    "tradeoff-record": (tradeoff.Record, "Record of a sweep's `tradeoff`"),
     "suite": (SuiteFile, "Suite of images and prompts for `lightsam parity`"),
     "sweep": (SweepFile, "File of `lightsam sweep`, as TOML"),
     "sweep-result": (SweepResult, "One line of the results of `lightsam sweep`"),

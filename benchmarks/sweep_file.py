@@ -28,8 +28,8 @@ from .latency.timing import Method
 from .quality.evaluation import Evaluation
 from .quality.table import EvaluateTable
 
-EXPORT, PARITY, BENCHMARK, EVALUATE = "export", "parity", "benchmark", "evaluate"
-WORKS = (EXPORT, PARITY, BENCHMARK, EVALUATE)
+EXPORT, PARITY, BENCHMARK, EVALUATE, TRADEOFF = "export", "parity", "benchmark", "evaluate", "tradeoff"
+WORKS = (EXPORT, PARITY, BENCHMARK, EVALUATE, TRADEOFF)
 
 
 @dataclass(frozen=True)
@@ -52,8 +52,9 @@ class Sweep:
     """What the TOML file says."""
 
     work: str
-    """``export``; ``parity`` (exports what is not there, and judges it), ``benchmark`` (likewise, and times it), or
-    ``evaluate`` (likewise, and measures its masks)."""
+    """``export``; ``parity`` (exports what is not there, and judges it), ``benchmark`` (likewise, and times it),
+    ``evaluate`` (likewise, and measures its masks), or ``tradeoff`` (all of these, stage by stage, the decoder
+    compressed as the encoder is, and timed against float32)."""
     points: tuple[Point, ...]
     weights: str = "auto"
     output: Path = Path("artifacts")
@@ -66,7 +67,9 @@ class Sweep:
     units: tuple[str, ...] | None = None
     """Of ``benchmark``; None for all that a machine has."""
     evaluation: Evaluation | None = None
-    """Of ``evaluate``."""
+    """Of ``evaluate`` and ``tradeoff``; the latter may go without, for untrained weights."""
+    calibration: Path | None = None
+    """Folder of images that exports look at; None for lightsam's own."""
 
     @cached_property
     def digest(self) -> str:
@@ -103,7 +106,9 @@ class SweepFile(Struct, frozen=True, forbid_unknown_fields=True):
     method: Method = msgspec.field(default_factory=Method)
     """Of ``benchmark``."""
     evaluate: EvaluateTable | None = None
-    """Of ``evaluate``."""
+    """Of ``evaluate`` and ``tradeoff``."""
+    calibration: str | None = None
+    """Folder of images that exports look at; lightsam's own photographs if it is left out."""
 
 
 def load_sweep(path: Path) -> Sweep:
@@ -115,7 +120,7 @@ def load_sweep(path: Path) -> Sweep:
     content = _read(path)
     if content.work not in WORKS:
         raise UsageError(f"the sweep {path} must say what to do: work = one of {', '.join(WORKS)}")
-    formats = (pytorch.NAME, *FORMATS) if content.work in (BENCHMARK, EVALUATE) else FORMATS
+    formats = (pytorch.NAME, *FORMATS) if content.work in (BENCHMARK, EVALUATE, TRADEOFF) else FORMATS
     of_formats = [one for name in FORMATS for one in describe_format(name).options.precisions()]
     precisions = dict.fromkeys((*of_formats, *(pytorch.MODES if content.work == BENCHMARK else ())))
     for axis, given, there in (
@@ -128,17 +133,20 @@ def load_sweep(path: Path) -> Sweep:
     points = [
         Point(model, format_name, precision, find_model(model).resolve_image_size(size))
         for model, format_name, precision in itertools.product(content.models, content.formats, content.precisions)
+        if _is_there(content.work, format_name, precision)
         for size in content.image_sizes or (None,)
     ]
+    if not points:
+        raise UsageError(f"the sweep {path} names no precision that one of its formats has")
     if len(set(points)) < len(points):
         raise UsageError(f"the sweep {path} names something twice")
     Selection(units=content.units)  # refuses what does not exist
     load_suite(content.suite)
     evaluation = None
-    if content.work == EVALUATE:
-        if content.evaluate is None:
+    if content.work in (EVALUATE, TRADEOFF):
+        if content.evaluate is None and content.work == EVALUATE:
             raise UsageError(f"the sweep {path} must say what to evaluate on: a table [{EVALUATE}]")
-        evaluation = content.evaluate.evaluation(path)
+        evaluation = None if content.evaluate is None else content.evaluate.evaluation(path)
     return Sweep(
         work=content.work,
         points=tuple(points),
@@ -149,7 +157,15 @@ def load_sweep(path: Path) -> Sweep:
         method=content.method,
         units=content.units,
         evaluation=evaluation,
+        calibration=None if content.calibration is None else Path(content.calibration),
     )
+
+
+def _is_there(work: str, format_name: str, precision: str) -> bool:
+    """Whether a format has a precision; of one that is named for other formats there is no point."""
+    if format_name == pytorch.NAME:
+        return precision in (pytorch.MODES if work == BENCHMARK else (pytorch.EAGER,))
+    return precision in describe_format(format_name).options.precisions()
 
 
 def _read(path: Path) -> SweepFile:

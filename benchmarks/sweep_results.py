@@ -20,7 +20,7 @@ class SweepResult:
     key: str
     """The point: model, image size, format and precision."""
     work: str
-    """``export``, ``parity``, ``benchmark`` or ``evaluate``."""
+    """``export``, ``parity``, ``benchmark``, ``evaluate`` or ``tradeoff``."""
     sweep: str
     """Digest of the sweep's settings."""
     status: str

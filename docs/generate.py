@@ -212,6 +212,17 @@ def quality(record: str) -> str:
     return markdown([read(ROOT / record)])
 
 
+def tradeoff(record: str) -> str:
+    """The tables of a sweep's tradeoff, and its plots."""
+    from lightsam_benchmarks.tradeoff.page import plots_of
+    from lightsam_benchmarks.tradeoff.record import read
+    from lightsam_benchmarks.tradeoff.report import markdown
+
+    found = read(ROOT / record)
+    plots = (f"#### {title}\n\n<div>\n{svg.strip()}\n</div>" for title, svg in plots_of(found))
+    return "\n\n".join((markdown([found]), *plots))
+
+
 def rewrites(record: str) -> str:
     """The tables of a record of rewritten graphs, and its plots."""
     from lightsam_benchmarks.rewrites.page import drawn
@@ -368,5 +379,6 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "readme": readme,
     "rewrites": rewrites,
     "schema": schema,
+    "tradeoff": tradeoff,
     "units": units,
 }

@@ -26,6 +26,7 @@ from lightsam_exporters import artifacts
 from lightsam_exporters.formats import options_of
 from lightsam_exporters.loading import Export, find_export, is_export
 from lightsam_exporters.pipeline import ExportRequest, export
+from lightsam_exporters.provenance import Provenance
 
 tiny.register()
 # Small tensors gain nothing from threads, and lose a lot by them when something else is running.
@@ -95,6 +96,12 @@ def tiny_model(tiny_loaded) -> Sam:
 @pytest.fixture(scope="session")
 def tiny_stages(tiny_model) -> Stages:
     return split(tiny_model)
+
+
+@pytest.fixture(scope="session")
+def provenance(tiny_loaded) -> Provenance:
+    """Of a file of the tiny model with static shapes."""
+    return Provenance.of(find_model(tiny.NAME), tiny.SIZE, 8, tiny_loaded.weights)
 
 
 @pytest.fixture(scope="session")

@@ -9,7 +9,6 @@ import tiny
 
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.metrics import psnr_db
-from lightsam.models import MODELS
 from lightsam.stages import STAGE_NAMES
 from lightsam_exporters.formats import coreml, options_of
 from lightsam_exporters.formats.mil.evaluator import dtype_name
@@ -24,11 +23,6 @@ FLOAT32 = ct.proto.FeatureTypes_pb2.ArrayFeatureType.FLOAT32
 
 def program_of(folder, precision, stage):
     return read_program(find_export(folder, "coreml", precision).path(stage))
-
-
-@pytest.fixture(scope="module")
-def provenance(tiny_loaded):
-    return Provenance.of(MODELS[tiny.NAME], tiny.SIZE, 8, tiny_loaded.weights)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])

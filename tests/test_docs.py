@@ -22,6 +22,8 @@ from lightsam_benchmarks.quality import report as quality_report
 from lightsam_benchmarks.quality import storage
 from lightsam_benchmarks.rewrites import record as rewrites
 from lightsam_benchmarks.rewrites import report as rewrites_report
+from lightsam_benchmarks.tradeoff import record as tradeoff
+from lightsam_benchmarks.tradeoff import report as tradeoff_report
 from lightsam_benchmarks.schemas import SCHEMAS
 from lightsam_exporters.formats import FORMATS, describe_format
 from lightsam_exporters.formats.gate import Gate
@@ -209,9 +211,11 @@ def test_the_tables_of_every_record_are_on_its_page(path):
         "latency": lambda: latency_report.markdown([latency.read(path)]),
         "quality": lambda: quality_report.markdown([storage.read(path)]),
         "rewrites": lambda: rewrites_report.markdown([rewrites.read(path)]),
+        "tradeoff": lambda: tradeoff_report.markdown([tradeoff.read(path)]),
     }[kind]()
     assert len(markdown) > 1000
-    assert markdown.strip() in built(f"{kind}.md")
+    page = {"tradeoff": "compression"}.get(kind, kind)
+    assert markdown.strip() in built(f"{page}.md")
 
 
 @pytest.mark.parametrize("name", SCHEMAS)

@@ -12,7 +12,6 @@ import torch
 from lightsam import load_model, split
 from lightsam.errors import ContractError
 from lightsam.geometry import Preprocess
-from lightsam.models import MODELS
 from lightsam.rules import Rules
 from lightsam_exporters.facts import ExportFacts, FileFacts
 from lightsam_exporters.formats import describe_format, find_format, options_of
@@ -23,7 +22,6 @@ from lightsam_exporters.parity.judge import judge
 from lightsam_exporters.parity.measurement import ParityReport
 from lightsam_exporters.parity.reference import Reference
 from lightsam_exporters.parity.suite import load_suite
-from lightsam_exporters.provenance import Provenance
 
 OPTIONS = options_of("coreml", precision="float32")
 
@@ -36,11 +34,6 @@ def reference(tiny_loaded):
 @pytest.fixture(scope="module")
 def reference_image(reference):
     return reference.reference_images(load_suite("quick"), OPTIONS)[0]
-
-
-@pytest.fixture(scope="module")
-def provenance(tiny_loaded):
-    return Provenance.of(MODELS[tiny.NAME], tiny.SIZE, 8, tiny_loaded.weights)
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ X = floats(2, 3, 4)
 POSITIVE = floats(2, 3, 4, low=0.1)
 BOOLS = X > 0
 INTS = np.array([[5, -7, 3], [9, 2, -1]], np.int32)
+QUANTIZE_SCALES = np.array([0.01, 0.05, 0.02], np.float32).reshape(3, 1)
+"""A scale a channel, along the middle axis of X."""
 
 # Operations whose semantics coremltools itself can compute: (operation, parameters).
 INFERRED = [
@@ -252,6 +254,31 @@ AGAINST_TORCH = [
         )
         for mode, aligned in (("STRICT_ALIGN_CORNERS", True), ("ALIGN_CORNERS", True), ("UNALIGN_CORNERS", False))
     ],
+    *[
+        (
+            "quantize",
+            {"input": X, "scale": np.float32(0.02), "output_dtype": dtype, **more},
+            lambda low=low, high=high, more=more: (torch.round(T(X) / 0.02) + int(more.get("zero_point", 0)))
+            .clamp(low, high)
+            .to(torch.int8 if low else torch.uint8),
+        )
+        for dtype, low, high, more in (("int8", -128, 127, {}), ("uint8", 0, 255, {"zero_point": np.uint8(7)}))
+    ],
+    (
+        "quantize",
+        {"input": X, "scale": QUANTIZE_SCALES.ravel(), "output_dtype": "int8", "axis": 1},
+        lambda: torch.round(T(X) / T(QUANTIZE_SCALES)).clamp(-128, 127).to(torch.int8),
+    ),
+    (
+        "dequantize",
+        {"input": INTS.astype(np.int8), "scale": np.float32(0.5), "zero_point": np.int8(3)},
+        lambda: (T(INTS).float() - 3) * 0.5,
+    ),
+    (
+        "dequantize",
+        {"input": INTS.astype(np.int8), "scale": QUANTIZE_SCALES.ravel(), "axis": -1},
+        lambda: T(INTS).float() * T(QUANTIZE_SCALES).reshape(1, 3),
+    ),
     (
         "scaled_dot_product_attention",
         {"query": X, "key": POSITIVE, "value": X, "attn_mask": X[:, :, :3]},

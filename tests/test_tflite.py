@@ -12,20 +12,16 @@ from ai_edge_litert.tools import flatbuffer_utils
 
 from lightsam.errors import ContractError, ExportError
 from lightsam.metrics import psnr_db
-from lightsam.models import MODELS
 from lightsam.stages import STAGE_NAMES
 from lightsam_exporters import facts
 from lightsam_exporters.formats import options_of, tflite
+from lightsam_exporters.formats.quiet import redirect_output_to_log
 from lightsam_exporters.formats.running import RunOptions
+from lightsam_exporters.formats.tflite_compression import compress
 from lightsam_exporters.pipeline import ExportRequest, export
 from lightsam_exporters.provenance import Provenance
 
 CODES = {code: name for name, code in vars(flatbuffer_utils.BuiltinOperator).items() if isinstance(code, int)}
-
-
-@pytest.fixture(scope="module")
-def provenance(tiny_loaded):
-    return Provenance.of(MODELS[tiny.NAME], tiny.SIZE, 8, tiny_loaded.weights)
 
 
 @pytest.mark.parametrize("precision", ["float32", "float16"])
@@ -168,19 +164,36 @@ def old_runtime(tmp_path_factory):
     return python
 
 
-@pytest.mark.parametrize("precision", ["float32", "float16"])
+# In dB, against LiteRT and against PyTorch. Old kernels round integers otherwise, and quantize on the fly without an
+# offset; where that runtime is wrong, as with a scale a channel on the fly, it is so at 17 dB.
+_OLD_RUNTIME_DB = {
+    "float32": (100, 100),
+    "float16": (100, 50),
+    "w8": (100, 33),  # 131.8, 36.1
+    "w8-dynamic": (36, 33),  # 40.8, 37.5
+    "w8a8": (36, 33),  # 41.1, 36.8
+}
+
+
+@pytest.mark.parametrize("precision", _OLD_RUNTIME_DB)
 def test_tflite_runtime_2_14_agrees(exports_of, tiny_stages, old_runtime, tmp_path, precision):
     """The runtime that many devices still have: every output of both stages."""
-    entry = exports_of("tflite", precision)
+    to_new, to_reference = _OLD_RUNTIME_DB[precision]
     for stage, signature in zip(tiny_stages, ("encode", "decode"), strict=True):
+        path = exports_of("tflite", "float32").path(stage.name)
+        if precision != "float32":  # of exports, decoders are float16
+            source, path = path, tmp_path / path.name
+            with redirect_output_to_log("tflite"):
+                compress(source, path, precision, stage.name, lambda s=stage: map(s.sample_inputs, range(3)))
         inputs = stage.sample_inputs()
         np.savez(tmp_path / "inputs.npz", **inputs)
-        command = [old_runtime, "-c", _RUN_BY_IT, entry.path(stage.name), signature]
+        command = [old_runtime, "-c", _RUN_BY_IT, path, signature]
         command += [tmp_path / "inputs.npz", tmp_path / "outputs.npz"]
         done = subprocess.run(command, capture_output=True, text=True, check=False, encoding="utf-8")
         assert done.returncode == 0, done.stderr
-        old, new, reference = np.load(tmp_path / "outputs.npz"), entry.load(stage.name)(inputs), stage.run(inputs)
+        new = tflite.FORMAT.start(path, stage.name, RunOptions()).prepare(inputs)()
+        old, reference = np.load(tmp_path / "outputs.npz"), stage.run(inputs)
         assert set(old) == set(new) == set(reference)
         for name in reference:
-            assert psnr_db(new[name], old[name]) > 100, name
-            assert psnr_db(reference[name], old[name]) > (100 if precision == "float32" else 50), name
+            assert psnr_db(new[name], old[name]) > to_new, name
+            assert psnr_db(reference[name], old[name]) > to_reference, name

@@ -25,8 +25,14 @@ EXPORTS = [
     (name, precision)
     for name in FORMATS
     for precision in find_format(name).options.precisions()
-    if precision != "float16-safe"
+    if precision != "float16-safe" and precision not in find_format(name).options.compressed
 ]
+COMPRESSED = [
+    ("coreml", "w8"),
+    ("coreml", "palette6"),
+    *((name, "w8a8") for name in ("coreml", "onnx", "tflite", "executorch")),
+]
+"""One of each kind; the others are in the records."""
 FLOAT16, FLOAT32 = describe_format("coreml").gates["float16"], describe_format("coreml").gates["float32"]
 
 
@@ -51,6 +57,21 @@ def test_every_format_passes_with_trained_weights(trained, format_name, precisio
         assert errors["real_mask_iou"] >= (0.9999 if precision == "float32" else 0.995)
     assert masks_of(parity, "decided")  # and some are: nothing would be held otherwise
     assert masks_of(parity, "undecided")
+
+
+@pytest.mark.parametrize(("format_name", "precision"), COMPRESSED)
+def test_compressed_encoders_pass_with_trained_weights(trained, format_name, precision):
+    """Beside a decoder in float16, which is held to float16's own gate."""
+    entry = trained.export(format_name, precision)
+    encoder, decoder = (entry.facts.files[name] for name in STAGE_NAMES)
+    assert entry.facts.parity.passed
+    assert entry.facts.parity.decoder_gate == describe_format(format_name).gates["float16"]
+    assert encoder.coverage > 0.75
+    assert decoder.coverage == 0
+    whole = trained.export(format_name, "float16").facts.files["encoder"]
+    assert encoder.size_bytes < 0.75 * whole.size_bytes
+    shown = masks_of(entry.facts.parity.as_dict(), "shown")
+    assert np.mean([errors["mask_iou"] for errors in shown]) > 0.95
 
 
 @pytest.fixture(scope="module")
