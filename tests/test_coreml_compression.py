@@ -305,7 +305,5 @@ def test_the_deepest_pixel_is_farthest_from_the_outline():
 
 
 def test_weights_that_see_nothing_are_told(tiny_stages):
-    with pytest.raises(
-        UsageError, match=r"sure of no object in the calibration images.*give --calibration"
-    ):
+    with pytest.raises(UsageError, match=r"sure of no object in the calibration images.*give --calibration"):
         objects.find_objects(tiny_stages, [Image.new("RGB", (64, 64))])

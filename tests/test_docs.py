@@ -22,9 +22,9 @@ from lightsam_benchmarks.quality import report as quality_report
 from lightsam_benchmarks.quality import storage
 from lightsam_benchmarks.rewrites import record as rewrites
 from lightsam_benchmarks.rewrites import report as rewrites_report
+from lightsam_benchmarks.schemas import SCHEMAS
 from lightsam_benchmarks.tradeoff import record as tradeoff
 from lightsam_benchmarks.tradeoff import report as tradeoff_report
-from lightsam_benchmarks.schemas import SCHEMAS
 from lightsam_exporters.formats import FORMATS, describe_format
 from lightsam_exporters.formats.gate import Gate
 from lightsam_exporters.formats.mil.registry import OPERATIONS
