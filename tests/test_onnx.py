@@ -219,6 +219,7 @@ def test_full_size_masks_are_judged_and_recorded(with_masks):
     entry = facts.read(folder / "onnx-float32")
     assert entry.files["decoder"].options == {
         "precision": "float32",
+        "decoder_precision": "auto",
         "graph": "rewritten",
         "opset": 20,
         "with_masks": True,

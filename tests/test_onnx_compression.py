@@ -15,6 +15,8 @@ from lightsam.transforms import to_model_input
 from lightsam_exporters.formats.onnx import FORMAT, OnnxOptions
 from lightsam_exporters.formats.onnx_compression import COMPRESSED, compress, stored_weights
 from lightsam_exporters.formats.onnx_weights import pack
+from lightsam_exporters.loading import find_exports
+from lightsam_exporters.pipeline import ExportRequest, export
 
 STAGES = ("encoder", "decoder")
 LEAST_DB = {"w8-dynamic": 36, "w8a8": 24, "w4": 20}
@@ -172,8 +174,10 @@ def test_a_file_says_about_itself_what_the_float_one_said(floats, compressed, pr
         assert after.doc_string == before.doc_string
         assert list(after.graph.input) == list(before.graph.input)
         assert list(after.graph.output) == list(before.graph.output)
-        scopes = [{entry.key for entry in node.metadata_props} for node in after.graph.node]
-        assert {"pkg.torch.onnx.name_scopes"} in scopes
+        modules = {scope_of(node) for node in before.graph.node}
+        new = [node for node in after.graph.node if node.op_type not in {one.op_type for one in before.graph.node}]
+        assert new
+        assert all(scope_of(node) and scope_of(node) in modules for node in new)
         assert len({node.name for node in after.graph.node}) == len(after.graph.node)
 
 
@@ -294,3 +298,12 @@ def test_integers_have_a_graph_without_what_serves_floats(tiny_stages):
     assert "NarrowMBConv" in names["float32"] == names["w8-dynamic"]
     assert "NarrowMBConv" not in names["w8a8"]
     assert names["w8a8"] & names["float32"] > {"Conv2d"}
+
+
+def test_a_decoder_with_masks_of_full_size_is_calibrated_too(tmp_path):
+    options = OnnxOptions(precision="w8a8", decoder_precision="w8a8", with_masks=True)
+    folder, report = export(ExportRequest(tiny.NAME, "onnx", options, tmp_path, weights="seeded"))
+    (entry,) = find_exports(folder)
+    assert report.passed
+    assert entry.facts.files["decoder"].coverage > 0.75
+    assert entry.facts.files["decoder"].options["calibrated_on"].startswith("lightsam's photographs")

@@ -111,8 +111,13 @@ def test_what_computes_in_int8(compressed, precision):
     given = {(one.type, one.inputs[0].dtype) for one in graph.operations}
     quantized = {kind for kind, dtype in given if dtype == "int8"} - {"DEQUANTIZE", "QUANTIZE"}
     assert ("FULLY_CONNECTED" in quantized) == (precision == "w8a8")
+    padded = {tensor.name for one in graph.operations if one.type == "PAD" for tensor in one.outputs}
+    convolutions = {
+        (one.inputs[0].name in padded, one.inputs[0].dtype) for one in graph.operations if one.type == "CONV_2D"
+    }
+    assert convolutions == {(True, "int8" if precision == "w8a8" else "float32"), (False, "float32")}
     # what moves windows to a layer moves bytes; norms, activations, attention and sums stay floats
-    assert quantized <= {"FULLY_CONNECTED", "CONCATENATION", "PAD", "RESHAPE", "SLICE", "TRANSPOSE"}
+    assert quantized <= {"CONV_2D", "FULLY_CONNECTED", "CONCATENATION", "PAD", "RESHAPE", "SLICE", "TRANSPOSE"}
     assert ("PAD" in quantized) == (precision == "w8a8")
     assert {dtype for kind, dtype in given if kind in {"GELU", "SOFTMAX", "BATCH_MATMUL", "ADD", "RSQRT"}} == {
         "float32"

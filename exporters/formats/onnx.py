@@ -8,7 +8,7 @@ onnxslim still finds after our own folding and the exporter's optimiser was meas
 
 import json
 import tempfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -21,10 +21,10 @@ from lightsam.stages import ORIG_IM_SIZE, Arrays, Stage
 from lightsam_exporters.provenance import Provenance
 
 from .base import Format, Inspector, Observe, Share, StageInputs, Value, first_line, no_inputs, shares
-from .gate import FLOAT16, FLOAT32, MEASURED, Gate
+from .gate import FLOAT16, FLOAT32, FOUR_BITS, INTEGERS, MEASURED
 from .half import to_float16
 from .listing import Graph
-from .onnx_compression import CALIBRATED, COMPRESSED, STATIC, compress, stored_weights
+from .onnx_compression import CALIBRATED, COMPRESSED, DYNAMIC, STATIC, W4, compress, stored_weights
 from .options import Options, decoder_precision, option, precision
 from .quiet import redirect_output_to_log
 from .running import LoadedStage, RunOptions, Session
@@ -73,7 +73,9 @@ class Onnx(Format[OnnxOptions]):
     gates = {  # noqa: RUF012  # read only
         "float32": replace(FLOAT32, origin=f"{MEASURED}113.3 dB, IoU 0.99999"),
         "float16": replace(FLOAT16, origin=f"{MEASURED}65.8 dB, IoU 0.9806 (1.0 but for pixels within rounding)"),
-        **{name: Gate(20, 0.8, 0.6, 0.1, 0.05, "") for name in COMPRESSED},
+        DYNAMIC: INTEGERS,
+        STATIC: INTEGERS,
+        W4: FOUR_BITS,
     }
 
     def __init__(self) -> None:
@@ -114,7 +116,7 @@ class Onnx(Format[OnnxOptions]):
         with tempfile.TemporaryDirectory(dir=path.parent) as folder:
             floats = Path(folder) / path.name
             self._export(stage, floats, options, provenance)
-            compress(floats, path, options.precision, stage.name, lambda: inputs(stage.name))
+            compress(floats, path, options.precision, stage.name, lambda: _complete(stage, inputs(stage.name)))
 
     def _export(self, stage: Stage, path: Path, options: OnnxOptions, provenance: Provenance) -> None:
         import onnx
@@ -250,6 +252,13 @@ def _traced_inputs(stage: Stage) -> tuple[torch.Tensor, ...]:
         shape = tuple(_TRACED_AT.get(spec.dynamic.get(axis, ""), side) for axis, side in enumerate(spec.shape))
         tensors.append(torch.from_numpy(spec.sample(rng, shape)))
     return tuple(tensors)
+
+
+def _complete(stage: Stage, inputs: Iterator[Arrays]) -> Iterator[Arrays]:
+    """Inputs of a stage, with the size of an image where masks are to have it, which the contract does not know."""
+    takes_size = any(spec.name == ORIG_IM_SIZE for spec in stage.inputs)
+    for given in inputs:
+        yield {**given, ORIG_IM_SIZE: np.ones(2, np.float32)} if takes_size else given
 
 
 def _describe(model: Any, stage: Stage, options: OnnxOptions, provenance: Provenance) -> None:

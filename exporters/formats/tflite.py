@@ -25,12 +25,12 @@ from lightsam.stages import Arrays, Stage, TensorSpec
 from lightsam_exporters.provenance import Provenance
 
 from .base import Format, StageInputs, first_line, no_inputs, static_shapes
-from .gate import FLOAT16, FLOAT32, MEASURED, Gate
+from .gate import EIGHT_BITS, FLOAT16, FLOAT32, INTEGERS, MEASURED
 from .listing import Graph
 from .options import Options, decoder_precision, option, point_slots, precision
 from .quiet import redirect_output_to_log
 from .running import LoadedStage, Prepare, RunOptions, Session
-from .tflite_compression import COMPRESSED, STATIC, compress, stored_weights
+from .tflite_compression import COMPRESSED, DYNAMIC, STATIC, WEIGHTS, compress, stored_weights
 
 SIGNATURES = {"encoder": "encode", "decoder": "decode"}
 METADATA = "lightsam"
@@ -66,7 +66,9 @@ class TFLite(Format[TFLiteOptions]):
     gates = {  # noqa: RUF012  # read only
         "float32": replace(FLOAT32, psnr_db=105, origin=f"{MEASURED}107.9 dB, IoU 0.99998"),
         "float16": replace(FLOAT16, origin=f"{MEASURED}74.1 dB, IoU 0.9948 (1.0 but for pixels within rounding)"),
-        **{name: Gate(20, 0.8, 0.6, 0.1, 0.05, "") for name in COMPRESSED},
+        WEIGHTS: EIGHT_BITS,
+        DYNAMIC: INTEGERS,
+        STATIC: INTEGERS,
     }
 
     def file_name(self, stage: str) -> str:

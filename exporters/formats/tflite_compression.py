@@ -13,7 +13,7 @@ and that answers there as it does in LiteRT. For all of them:
 import os
 import re
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from math import prod
 from pathlib import Path
 from typing import Any
@@ -91,45 +91,43 @@ def _cast_weights(quantize: Any) -> None:
 
 
 def _compute_in_int8(quantize: Any, source: Path, *, by_ranges: bool) -> None:
-    """Layers in int8, and what moves values to those that have ranges; everything else in float.
+    """Layers in int8, which quantize what they are given on the fly or by ranges; everything else in float.
 
     Activations, norms and products of two activations stay float: XNNPACK has no GELU in int8, and LiteRT's own makes
-    MobileSAM's encoder 1.25x as slow, its own products 4x. Convolutions quantize what they are given on the fly and
-    give floats, which a norm or an activation takes: with ranges for both, the encoder's masks lose five times as much.
-    What is faster with ranges are fully connected layers, as the heads of an attention are given the same. Not in a
-    decoder: there ranges depend on prompts, and its outliers leave 13 dB.
+    MobileSAM's encoder 1.25x as slow, its own products 4x. Ranges are for encoders: a decoder's depend on prompts, and
+    its outliers leave 13 dB.
     """
     from ai_edge_quantizer import qtyping
 
     name = qtyping.TFLOperationName
     quantize.add_dynamic_config(".*", name(_CONV), 8)
+    quantize.add_dynamic_config(".*", name(_LINEAR), 8, qtyping.QuantGranularity.TENSORWISE)
     # XNNPACK has no such depthwise convolution, and LiteRT's own is slower than one of floats.
     for kind in (_DEPTHWISE, _TRANSPOSED):
         quantize.add_weight_only_config(".*", name(kind), 8)
-    (graph,) = read_graphs(source)
-    if not by_ranges or all(one.type != _LINEAR for one in graph.operations):
-        quantize.add_dynamic_config(".*", name(_LINEAR), 8, qtyping.QuantGranularity.TENSORWISE)
-        return
-    quantize.add_static_config(".*", name(_LINEAR), 8, 8)
-    for type_, names in _moving(graph.operations).items():
-        quantize.add_static_config(f"^(?:{'|'.join(map(re.escape, names))});", name(type_), 8, 8)
+    if by_ranges:
+        (graph,) = read_graphs(source)
+        for kind, names in _with_ranges(graph.operations).items():
+            quantize.add_static_config(f"^(?:{'|'.join(map(re.escape, names))});", name(kind), 8, 8)
 
 
-def _moving(operations: Iterable[Operation]) -> dict[str, list[str]]:
-    """What only moves values on their way to layers with ranges: in int8 it moves a quarter of the bytes.
+def _with_ranges(operations: Sequence[Operation]) -> dict[str, list[str]]:
+    """What takes and gives int8 by ranges, because it is faster so: names of results, by the type of the operation.
 
-    Returns:
-        The names of the operations' results, by their type.
+    Fully connected layers, as the heads of an attention are given the same, which is quantized once. Convolutions of
+    what is padded, as their padding takes one thread as long as they take all. And what only moves values on their way
+    to these: it moves a quarter of the bytes. Not other convolutions: with ranges for what they give, which a norm or
+    an activation takes, too, the encoder's masks lose twice as much.
     """
     found: dict[str, list[str]] = defaultdict(list)
     users: dict[str, list[str]] = defaultdict(list)
+    padded = {one.outputs[0].name for one in operations if one.type == "PAD"}
     in_int8: set[str] = set()
-    for one in reversed(list(operations)):
-        (result, *_) = one.outputs
-        used = users[result.name]
-        if one.type == _LINEAR and PositionEmbeddingRandom.__name__ not in result.name:
-            in_int8.add(result.name)
-        elif one.type in _MOVING and result.dtype == "float32" and used and in_int8.issuperset(used):
+    for one in reversed(operations):
+        (result, *_), used = one.outputs, users[one.outputs[0].name]
+        layer = one.type == _LINEAR or (one.type == _CONV and one.inputs[0].name in padded)
+        moves = one.type in _MOVING and result.dtype == "float32" and bool(used) and in_int8.issuperset(used)
+        if (layer or moves) and PositionEmbeddingRandom.__name__ not in result.name:
             in_int8.add(result.name)
             found[one.type].append(result.name)
         for tensor in one.inputs:
