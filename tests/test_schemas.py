@@ -19,6 +19,7 @@ FILES = {
     "latency-record": sorted((ROOT / "benchmarks" / "latency" / "records").rglob("*.json")),
     "quality-record": sorted((ROOT / "benchmarks" / "quality" / "records").glob("*.json")),
     "rewrites-record": sorted((ROOT / "benchmarks" / "rewrites" / "records").glob("*.json")),
+    "tradeoff-record": sorted((ROOT / "benchmarks" / "tradeoff" / "records").glob("*.json")),
     "suite": sorted((ROOT / "exporters" / "parity" / "data").glob("*.json")),
 }
 SWEEP = """

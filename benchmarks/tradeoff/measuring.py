@@ -22,8 +22,7 @@ from lightsam_benchmarks.quality.evaluation import Evaluation
 from lightsam_benchmarks.quality.ground_truth import load as load_data
 from lightsam_benchmarks.quality.predictions import Scores, prediction
 from lightsam_benchmarks.quality.scores import DIGITS
-from lightsam_exporters.formats.running import RunOptions
-from lightsam_exporters.loading import Export
+from lightsam_exporters.loading import Export, load_pair
 from lightsam_exporters.parity.judge import CHAIN
 from lightsam_exporters.parity.measurement import Measurement, ParityReport
 from lightsam_exporters.parity.reference import Reference
@@ -69,15 +68,18 @@ def measure(
         method: of timing.
 
     Raises:
+        BenchmarkError: for an export of one stage.
         ContractError: if a file is damaged.
     """
+    files = entry.facts.files
+    if set(files) != set(STAGE_NAMES):
+        raise BenchmarkError(f"{entry.folder} has not both stages: export it without --stage")
     report = entry.facts.parity
     masks: Mapping[str, tuple[Masks, ...]] = {}
     truth = None
     if evaluation is not None:
         data = load_data(evaluation)
         masks, truth = _evaluated(_predictors(entry, reference), data, evaluation), _truth(data)
-    files = entry.facts.files
     sizes = {name: files[name].size_bytes for name in STAGE_NAMES}
     sizes[BOTH] = sum(sizes.values())
     speeds = {name: _speed(float32, entry, name, method) for name in STAGE_NAMES}
@@ -142,21 +144,14 @@ class _Remembering:
 def _predictors(entry: Export, reference: Reference) -> dict[str, Predictor]:
     """Of each row: its own stage or stages, and PyTorch's for the rest."""
     stages = split(reference.model)
-    own = {name: entry.load(name, RunOptions()) for name in STAGE_NAMES}
-    mine, torchs = (_Remembering(run) for run in (_loaded(own[_ENCODER]), stages.encoder.run))
-    decoder, slots = own[_DECODER], entry.options.point_slots
-    assert decoder is not None  # `_loaded` has looked at both
+    encoder, decoder = load_pair(entry)
+    slots = entry.options.point_slots
+    mine, torchs = _Remembering(encoder), _Remembering(stages.encoder.run)
     return {
         _ENCODER: Predictor(mine, stages.decoder.run, stages.rules),
         _DECODER: Predictor(torchs, decoder, stages.rules, point_slots=slots),
         BOTH: Predictor(mine, decoder, stages.rules, point_slots=slots),
     }
-
-
-def _loaded(stage: Runner | None) -> Runner:
-    if stage is None:
-        raise BenchmarkError("an export of both stages is needed, and one is missing: export it without --stage")
-    return stage
 
 
 def _evaluated(
