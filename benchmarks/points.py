@@ -89,10 +89,12 @@ def _benchmark(sweep: Sweep, point: Point) -> _Found:
 def _evaluate(sweep: Sweep, point: Point) -> _Found:
     assert sweep.evaluation is not None  # of this work
     loading = Loading(image_size=point.image_size, accept_license=sweep.accept_license)
-    if point.format == pytorch.NAME:
+    if point.format != pytorch.NAME:
+        candidate = of_export(_there(sweep, point), loading)
+    elif point.precision == pytorch.EAGER:
         candidate = of_model(point.model, sweep.weights, loading)
     else:
-        candidate = of_export(_there(sweep, point), loading)
+        return FAILED, f"PyTorch is evaluated in {pytorch.EAGER} alone", {}
     return OK, "", {"evaluation": quality.evaluate_one(candidate, sweep.evaluation)}
 
 

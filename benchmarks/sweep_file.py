@@ -162,9 +162,11 @@ def load_sweep(path: Path) -> Sweep:
 
 
 def _is_there(work: str, format_name: str, precision: str) -> bool:
-    """Whether a format has a precision; of one that is named for other formats there is no point."""
+    """Whether there is such a point: a tradeoff passes over what a format lacks, and elsewhere it is a failure."""
+    if work != TRADEOFF:
+        return True
     if format_name == pytorch.NAME:
-        return precision in (pytorch.MODES if work == BENCHMARK else (pytorch.EAGER,))
+        return precision == pytorch.EAGER
     return precision in describe_format(format_name).options.precisions()
 
 

@@ -34,7 +34,7 @@ from .base import (
     static_shapes,
 )
 from .coreml_options import MIXED, PALETTES, SAFE, W8, W8A8, CoreMLOptions
-from .gate import EIGHT_BITS, FLOAT16, FLOAT32, FOUR_BITS, INTEGERS, MEASURED, SIX_BITS
+from .gate import EIGHT_BITS, FLOAT16, FLOAT32, FOUR_BITS, INTEGERS, MEASURED, MEASURED_COMPRESSED, SIX_BITS
 from .listing import Graph
 from .options import Options
 from .quiet import import_quietly, redirect_output_to_log
@@ -76,12 +76,18 @@ class CoreML(Format[CoreMLOptions]):
             FLOAT16,
             origin="that of float16, as what stays in float32 is no worse; measured by the quick suite: 64.3 dB",
         ),
-        W8: EIGHT_BITS,
+        W8: replace(
+            EIGHT_BITS, origin=f"{MEASURED_COMPRESSED}38.6 dB, IoU 0.8788 (1.0 but for pixels within rounding)"
+        ),
         "palette8": EIGHT_BITS,
         "palette6": SIX_BITS,
         "palette4": FOUR_BITS,
-        W8A8: INTEGERS,
-        MIXED: FOUR_BITS,
+        W8A8: replace(
+            INTEGERS, origin=f"{MEASURED_COMPRESSED}29.8 dB, IoU 0.6441 (1.0 but for pixels within rounding)"
+        ),
+        MIXED: replace(
+            FOUR_BITS, origin=f"{MEASURED_COMPRESSED}24.2 dB, IoU 0.7159 (0.9995 but for pixels within rounding)"
+        ),
     }
 
     def __init__(self) -> None:
