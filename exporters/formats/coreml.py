@@ -79,9 +79,17 @@ class CoreML(Format[CoreMLOptions]):
         W8: replace(
             EIGHT_BITS, origin=f"{MEASURED_COMPRESSED}38.6 dB, IoU 0.8788 (1.0 but for pixels within rounding)"
         ),
-        "palette8": EIGHT_BITS,
-        "palette6": SIX_BITS,
-        "palette4": FOUR_BITS,
+        "palette8": replace(
+            EIGHT_BITS, origin=f"{MEASURED_COMPRESSED}42.1 dB, IoU 0.8918 (1.0 but for pixels within rounding)"
+        ),
+        "palette6": replace(
+            SIX_BITS, origin=f"{MEASURED_COMPRESSED}32.9 dB, IoU 0.5177 (1.0 but for pixels within rounding)"
+        ),
+        "palette4": replace(
+            FOUR_BITS,
+            origin="measured as the others, beside a decoder in float16: 24.5 dB, IoU 0.6004 (0.9999 but for pixels "
+            "within rounding); a decoder in palette4 fails: 0.3048 (0.6584)",
+        ),
         W8A8: replace(
             INTEGERS, origin=f"{MEASURED_COMPRESSED}29.8 dB, IoU 0.6441 (1.0 but for pixels within rounding)"
         ),
