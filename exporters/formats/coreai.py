@@ -72,7 +72,11 @@ class CoreAI(Format[CoreAIOptions]):
     runtime = "coreai.authoring.asset"
     gates = {  # noqa: RUF012  # read only
         "float32": replace(FLOAT32, psnr_db=105, origin=f"{MEASURED}108.3 dB, IoU 0.99998"),
-        "w8": EIGHT_BITS,
+        "w8": replace(
+            EIGHT_BITS,
+            origin="measured as the others, beside a decoder in float32: 46.1 dB, IoU 0.9241 (1.0 but for pixels within "
+            "rounding)",
+        ),
         "palette6": SIX_BITS,
         "palette4": FOUR_BITS,
     }
