@@ -33,11 +33,11 @@ class Photograph:
     """One image, read when it is asked for."""
 
     name: str
-    open: Callable[[], Image.Image]
+    read: Callable[[], Image.Image]
 
     def asked(self) -> SuiteImage:
         """The image, and prompts about its middle."""
-        return about_middle(self.name, self.open())
+        return about_middle(self.name, self.read())
 
 
 @dataclass(frozen=True)
@@ -53,7 +53,7 @@ class Calibration:
         """Name, number and digest of the images, for the record."""
         sha256 = hashlib.sha256()
         for one in self.photographs:
-            image = one.open()
+            image = one.read()
             sha256.update(f"{one.name} {image.size}\n".encode())
             sha256.update(image.tobytes())
         return f"{self.name}, {len(self.photographs)} images, sha256 {sha256.hexdigest()[:16]}"
@@ -69,7 +69,7 @@ class Calibration:
     def images(self) -> Iterator[Image.Image]:
         """Every image, upright and in RGB."""
         for one in self.photographs:
-            yield one.open()
+            yield one.read()
 
     def stage_inputs(
         self, stage: str, reference: Reference, options: Options, on_step: OnStep = lambda _: None

@@ -8,6 +8,7 @@ import tiny
 from PIL import Image
 
 from lightsam.errors import ImageError, UsageError
+from lightsam.transforms import open_image
 from lightsam_exporters import facts
 from lightsam_exporters.calibration import load_calibration
 from lightsam_exporters.formats import FORMATS, describe_format, options_of
@@ -25,7 +26,7 @@ COMPRESSING = [name for name in FORMATS if describe_format(name).options.compres
 def folder(tmp_path):
     for number in range(6):
         Image.new("RGB", (40, 30), (number * 40, 0, 0)).save(tmp_path / f"{number}.png")
-    (tmp_path / "notes.txt").write_text("no image")
+    (tmp_path / "notes.txt").write_text("no image", encoding="utf-8")
     return tmp_path
 
 
@@ -52,17 +53,15 @@ def test_lightsams_own_photographs_are_there_without_a_folder():
     whole, quarter = (
         next(one for one in calibration.photographs if part in one.name) for part in ("whole", "top left")
     )
-    assert quarter.open().width * 2 <= whole.open().width + 1
+    assert quarter.read().width * 2 <= whole.read().width + 1
 
 
 def test_one_image_is_in_memory_at_a_time(folder, tiny_loaded, monkeypatch):
-    opened = []
+    opened, ours = [], open_image
     calibration = load_calibration(folder)
     steps = []
     inputs = calibration.stage_inputs("encoder", Reference(tiny_loaded), options_of("onnx"), steps.append)
-    monkeypatch.setattr(
-        "lightsam_exporters.calibration.open_image", lambda path: opened.append(path) or Image.open(path)
-    )
+    monkeypatch.setattr("lightsam_exporters.calibration.open_image", lambda path: opened.append(path) or ours(path))
     next(inputs)
     assert len(opened) == 1
     assert steps == ["calibrating the encoder: image 1 of 6"]

@@ -10,7 +10,7 @@ import tiny
 from lightsam.errors import ContractError, ExportError, UsageError
 from lightsam.metrics import psnr_db
 from lightsam.stages import STAGE_NAMES
-from lightsam_exporters.formats import coreml, options_of
+from lightsam_exporters.formats import coreml, coreml_options, options_of
 from lightsam_exporters.formats.mil.evaluator import dtype_name
 from lightsam_exporters.formats.mil.program import read_program
 from lightsam_exporters.formats.running import RunOptions, check_pair
@@ -103,7 +103,7 @@ def test_reading_a_package_writes_nothing_into_it(own_export):
     assert {folder.stat().st_mtime for folder in folders} == {0}
 
 
-@pytest.mark.parametrize("target", ["iOS17", "iOS18", coreml.deployment_targets()[-1]])
+@pytest.mark.parametrize("target", ["iOS17", "iOS18", coreml_options.deployment_targets()[-1]])
 def test_newer_deployment_targets(tmp_path, tiny_stages, provenance, target):
     options = options_of("coreml", precision="float16", minimum_deployment_target=target, image_input="tensor")
     path = tmp_path / "encoder.mlpackage"

@@ -6,7 +6,7 @@ import tiny
 from lightsam import load_model
 from lightsam.models import MODELS
 from lightsam.stages import split
-from lightsam_exporters.formats import coreml, options_of
+from lightsam_exporters.formats import coreml, coreml_options, options_of
 from lightsam_exporters.formats.mil.program import read_program
 from lightsam_exporters.formats.quiet import redirect_output_to_log
 from lightsam_exporters.graphs import FORMS
@@ -71,7 +71,7 @@ def values_by_attention_transposed(operations):
     return [op for op in products if is_transposed_softmax(op.y, transposed=bool(op.transpose_y.val))]
 
 
-def converted(folder, model, stage_name, target=coreml.OLDEST_TARGET):
+def converted(folder, model, stage_name, target=coreml_options.OLDEST_TARGET):
     loaded = load_model(model, weights="seeded")
     path = folder / f"{stage_name}.mlpackage"
     options = options_of("coreml", precision="float32", minimum_deployment_target=target)
@@ -139,5 +139,5 @@ def test_attention_is_never_one_operation(tmp_path, stage):
 def test_no_model_asks_torch_for_fused_attention(model):
     for stage in split(load_model(model, weights="seeded").sam):
         with redirect_output_to_log("coreml"):
-            graph = coreml.FORMAT.inspector.trace(stage, coreml.CoreMLOptions()).graph
+            graph = coreml.FORMAT.inspector.trace(stage, coreml_options.CoreMLOptions()).graph
         assert not [node for node in graph.nodes if "scaled_dot_product" in str(node.target)]

@@ -94,8 +94,8 @@ def test_a_record_survives_its_file(record, tmp_path):
     path = tmp_path / "record.json"
     records.write(record, path)
     assert records.read(path) == record
-    content = json.loads(path.read_text())
-    path.write_text(json.dumps({**content, "schema": 99}))
+    content = json.loads(path.read_text(encoding="utf-8"))
+    path.write_text(json.dumps({**content, "schema": 99}), encoding="utf-8")
     with pytest.raises(ContractError, match="is of schema 99 and this lightsam reads 1"):
         records.read(path)
 
@@ -132,7 +132,7 @@ def reference(tiny_loaded):
 @pytest.fixture(scope="module")
 def evaluation(tmp_path_factory):
     folder = tmp_path_factory.mktemp("annotated")
-    (folder / "truth.json").write_text(json.dumps(annotated.coco()))
+    (folder / "truth.json").write_text(json.dumps(annotated.coco()), encoding="utf-8")
     return Evaluation("coco", folder / "truth.json", annotated.write_images(folder / "images"))
 
 
@@ -245,16 +245,17 @@ def test_what_cannot_be_is_refused_before_any_work(tmp_path, lightsam, changes, 
 
 def test_a_sweep_writes_its_tables(tmp_path, lightsam, own_processes):
     path = toml(tmp_path, formats=["onnx"], precisions=["float32", "w8-dynamic"])
-    path.write_text(path.read_text() + "\n[method]\nmin_count = 6\nmax_time_s = 1\n")
+    method = "\n[method]\nmin_count = 6\nmax_time_s = 1\n"
+    path.write_text(path.read_text(encoding="utf-8") + method, encoding="utf-8")
     done = lightsam(
         "sweep", path, *(part for s in ("md", "html", "json") for part in ("--report", tmp_path / f"r.{s}"))
     )
     assert done.status == 0, done.stderr
-    text = (tmp_path / "r.md").read_text()
+    text = (tmp_path / "r.md").read_text(encoding="utf-8")
     assert "| onnx | w8-dynamic | encoder |" in text
     assert "drawn weights, which say nothing of masks" in text
     assert "which say nothing of masks" in done.stdout
     found = records.read(tmp_path / "r.json")
     assert [one.precision for one in found.measured] == ["float32", "w8-dynamic"]
     assert found.measured[1].options["decoder_precision"] == "w8-dynamic"
-    assert "<svg" not in (tmp_path / "r.html").read_text()  # there is no mIoU to draw
+    assert "<svg" not in (tmp_path / "r.html").read_text(encoding="utf-8")  # there is no mIoU to draw
