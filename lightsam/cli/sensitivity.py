@@ -1,5 +1,6 @@
 """``lightsam sensitivity``: which parts of a model bear fewer bits."""
 
+import math
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -80,7 +81,7 @@ def _print(ranking: "Ranking") -> None:
             one.group,
             f"{one.numbers:,}",
             f"{one.bytes_saved / 1e6:.2f}",
-            f"{one.psnr_db:.1f}",
+            "unmoved" if math.isinf(one.psnr_db) else f"{one.psnr_db:.1f}",
             f"{one.miou_lost:+.4f}",
             f"{one.lost_per_megabyte:+.4f}",
         )
