@@ -21,7 +21,7 @@ from .formats.base import OnStep
 from .formats.options import Options
 from .parity.reference import Reference
 from .parity.reference_image import ReferenceImage
-from .parity.suite import DEFAULT, SuiteImage, about_middle, load_suite
+from .parity.suite import DEFAULT, SuiteImage, about_middle, image_files, load_suite
 
 IMAGES = 32
 """How many images of a folder are looked at unless told otherwise: ranges hardly move after so many."""
@@ -64,7 +64,7 @@ class Calibration:
         Raises:
             ImageError: naming the first that cannot be read.
         """
-        assert self.about
+        _ = self.about  # not asserted: python -O would leave it out
 
     def images(self) -> Iterator[Image.Image]:
         """Every image, upright and in RGB."""
@@ -99,8 +99,7 @@ def load_calibration(folder: Path | None = None, limit: int = IMAGES, seed: int 
         return Calibration(_OWN, _own())
     if not folder.is_dir():
         raise UsageError(f"there is no folder of calibration images {folder}")
-    known = Image.registered_extensions()
-    paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in known)
+    paths = image_files(folder)
     if not paths:
         raise UsageError(f"the calibration folder {folder} holds no image: give photographs like those of your users")
     order = np.random.Generator(np.random.PCG64(seed)).permutation(len(paths))[:limit]

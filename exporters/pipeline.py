@@ -249,16 +249,17 @@ def _calibration(request: ExportRequest) -> Calibration:
         UsageError: if some are given and nothing looks at them, or there are none.
         ImageError: if one cannot be read.
     """
-    found = load_calibration(request.calibration, request.calibration_images)
     if _looks_at_images(request):
+        found = load_calibration(request.calibration, request.calibration_images)
         found.check()
-    elif request.calibration is not None:
+        return found
+    if request.calibration is not None:
         precisions = ", ".join(request.options.calibrated) or "none"
         raise UsageError(
             f"--calibration changes nothing at --precision {request.options.precision}; precisions of "
             f"{request.format_name} that look at images: {precisions}"
         )
-    return found
+    return Calibration("no images", ())
 
 
 def _check_request(request: ExportRequest, backend: Format[Any]) -> None:

@@ -366,15 +366,15 @@ def _plan(stage: Stage, options: CoreMLOptions) -> "Plan | None":
 
     if options.precision in PALETTES:
         palette = Bits(PALETTE, PALETTES[options.precision])
-        return Plan(lambda *_: palette)
+        return Plan(lambda _: palette)
     if options.precision in (W8, W8A8):
         return Plan(
-            lambda *_: Bits(LINEAR),
+            lambda _: Bits(LINEAR),
             {name: float(largest) for name, largest in _of_stage(stage.name, options.activation_ranges)},
         )
     if options.precision == MIXED:
         bits = {name: Bits(PALETTE, int(count)) for name, count in _of_stage(stage.name, options.mixture)}
-        return Plan(lambda name, _: bits.get(name))
+        return Plan(bits.get)
     return None
 
 

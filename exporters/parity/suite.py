@@ -205,13 +205,17 @@ def _cases(entry: CaseEntry, image: Image.Image) -> list[Case]:
 def _of_folder(folder: Path) -> Suite:
     """A suite of every image of a folder: its middle by a point, by a box, and refined."""
     images = []
-    for path in sorted(folder.iterdir()):
-        if path.suffix.lower() not in Image.registered_extensions():
-            continue
+    for path in image_files(folder):
         images.append(about_middle(path.name, open_image(path)))
     if not images:
         raise UsageError(f"there is no image in {folder}")
     return Suite(folder.name, "1", tuple(images))
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The files of a folder that Pillow can read, by their names."""
+    known = Image.registered_extensions()
+    return sorted(path for path in folder.iterdir() if path.suffix.lower() in known)
 
 
 def about_middle(name: str, image: Image.Image) -> SuiteImage:

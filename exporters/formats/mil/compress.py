@@ -37,8 +37,8 @@ class Bits:
     bits: int = 8
 
 
-Choose = Callable[[str, tuple[int, ...]], Bits | None]
-"""Takes name and shape of a weight; gives how it is stored, or None where it stays as it is."""
+Choose = Callable[[str], Bits | None]
+"""Takes the name of a weight; gives how it is stored, or None where it stays as it is."""
 
 
 @dataclass(frozen=True)
@@ -76,7 +76,7 @@ def layer_inputs(block: Any, quantized: Callable[[Any], bool]) -> list[Any]:
 
 def channel_axis(var: Any) -> int:
     """The axis along which a weight has a scale a channel: its outputs, or the longer of what is no layer's."""
-    if any(op.op_type in (*_LAYERS, "matmul") and op.inputs.get("weight") is var for op in var.child_ops):
+    if any(op.op_type in _LAYERS and op.inputs["weight"] is var for op in var.child_ops):
         return 0
     if any(op.op_type == "conv_transpose" for op in var.child_ops):
         return 1
@@ -108,7 +108,7 @@ def _register() -> None:
         plan: Plan
 
         def __init__(self) -> None:
-            self.plan = Plan(lambda *_: None)
+            self.plan = Plan(lambda _: None)
 
         def apply(self, prog: Any) -> None:
             for function in prog.functions.values():
@@ -125,7 +125,7 @@ def _compress(block: Any, plan: Plan) -> None:
     one_table = block.opset_version < _IOS18_TARGET
     with block:
         for var in weights_of(block):
-            how = plan.choose(var.name, tuple(var.shape))
+            how = plan.choose(var.name)
             if how is None:
                 continue
             form = packed(var.val, how, channel_axis(var), one_table=one_table)
