@@ -94,7 +94,7 @@ def load_calibration(folder: Path | None = None, limit: int = IMAGES, seed: int 
         UsageError: for a folder that does not exist or holds no image, or a limit below 1.
     """
     if limit < 1:
-        raise UsageError(f"--calibration-images is 1 image at least, not {limit}")
+        raise UsageError(f"it takes 1 calibration image at least, not {limit}")
     if folder is None:
         return Calibration(_OWN, _own())
     if not folder.is_dir():
