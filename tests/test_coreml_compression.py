@@ -16,7 +16,7 @@ from lightsam_exporters.artifacts import size_bytes
 from lightsam_exporters.calibration import load_calibration
 from lightsam_exporters.formats import coreml, options_of
 from lightsam_exporters.formats.base import Seen
-from lightsam_exporters.formats.mil import Evaluator, mixed
+from lightsam_exporters.formats.mil import Evaluator, compress, mixed
 from lightsam_exporters.formats.mil.packed import unpacked
 from lightsam_exporters.formats.mil.program import read_program
 from lightsam_exporters.formats.mil.sensitivity import GroupCost, StageUnderTest
@@ -230,12 +230,27 @@ def test_variants_are_what_whole_runs_give(floats, tiny_stages, labelled):
     test = under_test(floats, tiny_stages)
     changes = {g.name: {var.name: var.val * np.float16(0.5) for var in g.weights} for g in test.groups}
     seen = 0
-    for name, _, found in test.variants(labelled[0], changes):
-        inputs, output = test.asked(labelled[0])
-        np.testing.assert_array_equal(found, test.runner(changes[name])(inputs)[output])
-        assert np.abs(found - test.evaluator(inputs)[output]).max() > 0
+    (asked,) = test.questions(labelled[0])
+    for name, (found,) in test.variants(labelled[0], changes):
+        for output, whole in test.runner(changes[name])(asked).items():
+            np.testing.assert_array_equal(found[output], whole)
+            assert np.abs(whole - test.evaluator(asked)[output]).max() > 0
         seen += 1
     assert seen == len(test.groups)
+
+
+def test_every_part_of_a_decoder_has_an_error(exported, tiny_stages, labelled, monkeypatch):
+    """The head of predicted IoUs moves no mask, but chooses among them."""
+    monkeypatch.setattr(compress, "LEAST", 256)  # this model's heads are small
+    options = options_of("coreml")
+    graph = coreml.FORMAT.graph(tiny_stages.decoder, options)
+    package = exported / "coreml-float16" / "decoder.mlpackage"
+    test = StageUnderTest(package, tiny_stages.decoder, graph, options.point_slots, tiny_stages)
+    table = mixed._options(test, labelled[:1], True, lambda _: None)
+    errors = {group.name: options[4].error for group, options in table}
+    assert errors["mask_decoder.iou_prediction_head.layers"] > 0
+    unmoved = {name for name, error in errors.items() if error == 0}
+    assert all("mask_downscaling" in name or name == "constants of the graph" for name in unmoved), unmoved
 
 
 def mixture(floats, stages, labelled, max_loss):

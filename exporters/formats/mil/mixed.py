@@ -1,8 +1,8 @@
 """A number of bits for each part of a model: the smallest file that still loses no more than it may.
 
 Single groups at moderate bits move masks by less than the noise of a few photographs. So the bits of a group are chosen
-by the error that they bring to the stage's output, which is smooth and adds up over groups; how far that goes is then
-decided by mIoU, measured on the whole mixture.
+by the error that they bring to the stage's outputs, which is smooth and adds up over groups; how far that goes is then
+decided by mIoU, measured on the whole mixture. All outputs count: predicted IoUs move no mask, but choose among them.
 """
 
 from collections import defaultdict
@@ -13,7 +13,7 @@ from itertools import pairwise
 import numpy as np
 
 from lightsam.errors import ExportError
-from lightsam.stages import STAGE_NAMES, Stages
+from lightsam.stages import STAGE_NAMES, Arrays, Stages
 from lightsam_exporters.formats.base import OnStep
 from lightsam_exporters.objects import ImageObjects, mean_iou
 
@@ -23,7 +23,7 @@ from .sensitivity import Group, StageUnderTest
 
 CHOICES = (4, 6, 8)
 """Bits of a palette: those that every target knows."""
-_HALVINGS = 6
+_HALVINGS = 8
 """Of the range of prices: the mixture then changes by a group or two."""
 _LOOKED_AT = 3
 """Images that the error of a group is averaged over."""
@@ -50,7 +50,7 @@ class _Option:
     forms: Mapping[str, Linear | Palette]
     nbytes: int
     error: float
-    """What it adds to the relative squared error of the stage's output."""
+    """What it adds to the relative squared errors of the stage's outputs."""
 
 
 def choose(
@@ -143,7 +143,7 @@ def _options(
 ) -> list[tuple[Group, dict[int, _Option]]]:
     """Every group in every number of bits.
 
-    The output's error is measured at the fewest bits, and falls with more as that of the weights does.
+    The outputs' error is measured at the fewest bits, and falls with more as that of the weights does.
     """
     forms = {
         group.name: {bits: group.packed(Bits(PALETTE, bits), one_table=one_table) for bits in CHOICES}
@@ -155,10 +155,9 @@ def _options(
     ratios: dict[str, list[float]] = defaultdict(list)
     for number, one in enumerate(images[:_LOOKED_AT], 1):
         on_step(f"{test.name}: {len(test.groups)} groups of weights, image {number}")
-        inputs, output = test.asked(one)
-        right = test.evaluator(inputs)[output]
-        for name, _, found in test.variants(one, changes):
-            ratios[name].append(float(((found - right) ** 2).mean() / (right**2).mean()))
+        expected = [test.evaluator(asked) for asked in test.questions(one)]
+        for name, answers in test.variants(one, changes):
+            ratios[name] += [_relative_error(right, found) for right, found in zip(expected, answers, strict=True)]
     table = []
     for group in test.groups:
         off = {bits: _weight_error(group, form) for bits, form in forms[group.name].items()}
@@ -169,6 +168,11 @@ def _options(
         }
         table.append((group, options))
     return table
+
+
+def _relative_error(right: Arrays, found: Arrays) -> float:
+    """Squared error of each output against its own mean square, summed over outputs."""
+    return sum(float(((found[name] - right[name]) ** 2).mean() / (right[name] ** 2).mean()) for name in right)
 
 
 def _weight_error(group: Group, forms: Mapping[str, Linear | Palette]) -> float:

@@ -16,7 +16,7 @@ import numpy as np
 
 from lightsam.metrics import psnr_db
 from lightsam.prompts import encode_prompts
-from lightsam.stages import LOW_RES_MASKS, STAGE_NAMES, Arrays, Runner, Stage, Stages
+from lightsam.stages import STAGE_NAMES, Arrays, Runner, Stage, Stages
 from lightsam_exporters.formats.base import OnStep
 from lightsam_exporters.objects import ImageObjects, ious
 
@@ -66,7 +66,7 @@ class GroupCost:
     bytes_saved: int
     """Against the float package."""
     psnr_db: float
-    """Of the stage's main output, on the worst image."""
+    """Of the stage's worst output, on the worst image."""
     miou_lost: float
     """On the calibration images; below zero where masks happened to become better."""
 
@@ -101,20 +101,20 @@ class StageUnderTest:
         """The stage with other weights, by the names of its constants."""
         return self.evaluator.with_weights(changed)
 
-    def asked(self, one: ImageObjects) -> tuple[Arrays, str]:
-        """Inputs about an image, and the output that matters: a decoder is asked the first prompt."""
+    def questions(self, one: ImageObjects) -> list[Arrays]:
+        """Inputs about an image: a decoder is asked for the first object, by each of its prompts."""
         if self.name == STAGE_NAMES[0]:
-            return {"image": one.pixels}, next(iter(one.features))
-        prompt = encode_prompts(one.prompts[:1], one.frame, self._slots, self._stages.rules.prompts)
-        return {**one.features, **prompt}, LOW_RES_MASKS
+            return [{"image": one.pixels}]
+        rules = self._stages.rules.prompts
+        prompts = [encode_prompts([prompt], one.frame, self._slots, rules) for prompt in one.prompts[:2]]
+        return [{**one.features, **prompt} for prompt in prompts]
 
     def variants(
         self, one: ImageObjects, changes: Mapping[str, Mapping[str, np.ndarray]]
-    ) -> Iterator[tuple[str, Arrays, np.ndarray]]:
-        """Of each set of other weights: its name, all outputs about an image, and the one that matters."""
-        inputs, output = self.asked(one)
-        for name, outputs in self.evaluator.variants(inputs, changes):
-            yield name, outputs, outputs[output]
+    ) -> Iterator[tuple[str, list[Arrays]]]:
+        """Of each set of other weights: its name, and all outputs for each of the `questions`."""
+        for answers in zip(*(self.evaluator.variants(asked, changes) for asked in self.questions(one)), strict=True):
+            yield answers[0][0], [outputs for _, outputs in answers]
 
     def ious(self, one: ImageObjects, outputs: Arrays, changed: Mapping[str, np.ndarray]) -> list[float]:
         """Of this stage with other weights, with the uncompressed other one.
@@ -155,12 +155,15 @@ def rank(
         decibels: dict[str, list[float]] = defaultdict(list)
         for number, one in enumerate(images, 1):
             on_step(f"{test.name}: image {number} of {len(images)}, {len(test.groups)} groups")
-            inputs, output = test.asked(one)
-            expected = test.evaluator(inputs)
-            whole += test.ious(one, expected, {})
-            for name, outputs, result in test.variants(one, changes):
-                decibels[name].append(psnr_db(expected[output], result))
-                found[name] += test.ious(one, outputs, changes[name])
+            expected = [test.evaluator(asked) for asked in test.questions(one)]
+            whole += test.ious(one, expected[0], {})
+            for name, answers in test.variants(one, changes):
+                decibels[name] += [
+                    psnr_db(right[output], wrong[output])
+                    for right, wrong in zip(expected, answers, strict=True)
+                    for output in right
+                ]
+                found[name] += test.ious(one, answers[0], changes[name])
         costs += [
             GroupCost(
                 stage=test.name,
