@@ -4,12 +4,14 @@ On one machine the points come one after the other. With several jobs, or a sche
 (https://distributed.dask.org) spreads them; a worker that dies is a result like any other.
 """
 
+import os
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
 from contextlib import contextmanager
 from dataclasses import dataclass
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
 from pathlib import Path
 from typing import Any
 
@@ -122,11 +124,23 @@ def _died(sweep: Sweep, point: Point, how: str) -> SweepResult:
 def _one_after_the_other(sweep: Sweep, points: list[Point]) -> Iterator[SweepResult]:
     for point in points:
         # A process a point: a converter that aborts ends its own, and memory is given back.
-        with ProcessPoolExecutor(1, mp_context=get_context("spawn")) as pool:
+        with ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=end_with_parent) as pool:
             try:
                 yield pool.submit(do, sweep, point).result()
             except BrokenProcessPool:
                 yield _died(sweep, point, "its process was ended, by a converter or for its memory")
+
+
+def end_with_parent() -> None:
+    """Let this process end when the one that started it does: a sweep that is killed would leave its point running."""
+    threading.Thread(target=_wait_for_parent, daemon=True).start()
+
+
+def _wait_for_parent() -> None:
+    parent = parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # what runs here is a converter's own code, which hears of nothing
 
 
 def _by_dask(sweep: Sweep, points: list[Point], executor: Executor) -> Iterator[SweepResult]:

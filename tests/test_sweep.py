@@ -4,11 +4,14 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 import time
 from dataclasses import replace
 from pathlib import Path
 
 import annotated
+import psutil
 import pytest
 import tiny
 from editing import edit_facts
@@ -196,6 +199,31 @@ def test_a_process_that_dies_is_a_result(tmp_path, monkeypatch, own_processes, j
     assert [done.status for done in found] == ["failed", "ok"]
     assert "its process was ended" in found[0].message or "its worker died" in found[0].message
     assert len(lines_of(tmp_path / "results.jsonl")) == 2
+
+
+KILLED = """
+import os, time
+from concurrent.futures import ProcessPoolExecutor
+from multiprocessing import get_context
+from lightsam_benchmarks.sweep import end_with_parent
+if __name__ == "__main__":
+    pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=end_with_parent)
+    print(pool.submit(os.getpid).result(), flush=True)
+    pool.submit(time.sleep, 600).result()
+"""
+
+
+def test_a_killed_sweep_takes_its_point_along(tmp_path):
+    (tmp_path / "killed.py").write_text(KILLED, encoding="utf-8")
+    command = [sys.executable, tmp_path / "killed.py"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, encoding="utf-8") as parent:
+        point = int(parent.stdout.readline())
+        os.kill(point, 0)  # it is there
+        parent.kill()
+    deadline = time.monotonic() + 30
+    while psutil.pid_exists(point) and psutil.Process(point).status() != psutil.STATUS_ZOMBIE:
+        assert time.monotonic() < deadline, "the process of the point goes on"
+        time.sleep(0.1)
 
 
 def test_a_line_that_was_left_unfinished_is_dropped(tmp_path):
