@@ -10,7 +10,7 @@ from coremltools.converters.mil.mil.ops.registry import SSAOpRegistry
 from lightsam_exporters.formats.mil import Evaluator
 from lightsam_exporters.formats.mil.packed import CONSTANT_OPERATIONS, PREFIX, unpacked
 from lightsam_exporters.formats.mil.program import read_program
-from lightsam_exporters.formats.mil.quantizers import groups_of, linear, palette
+from lightsam_exporters.formats.quantizers import groups_of, linear, palette
 
 RNG = np.random.default_rng(0)
 

@@ -15,10 +15,10 @@ import numpy as np
 
 from lightsam.stages import Arrays
 
-from .mil.quantizers import linear
 from .onnx_editing import SCALE, ZERO, Editor
 from .onnx_ranges import STEPS, find_ranges
 from .onnx_storage import store_rest
+from .quantizers import linear
 
 _MOVES = ("Reshape", "Transpose", "Pad", "Gather")
 """Operations that move values and leave them as they are: bytes are moved four times as fast."""

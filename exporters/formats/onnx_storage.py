@@ -8,8 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from .mil.quantizers import linear
 from .onnx_editing import SCALE, Editor
+from .quantizers import linear
 
 _LEAST = 1024
 """Numbers of a constant that is worth it."""

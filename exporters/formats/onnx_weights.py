@@ -10,9 +10,9 @@ from typing import Any
 
 import numpy as np
 
-from .mil.quantizers import linear
 from .onnx_editing import CONTRIB, SCALE, Editor
 from .onnx_storage import store_rest
+from .quantizers import linear
 
 _LEAST = 2**14
 """Weights of a matrix that is worth it. Smaller ones are few beside the others, and are applied to the largest maps,

@@ -14,11 +14,11 @@ from typing import Any
 
 import numpy as np
 
+from lightsam_exporters.formats.quantizers import Linear, Palette, groups_of, linear, palette
 from lightsam_exporters.formats.quiet import import_quietly
 
 from .packed import PREFIX, stored, var_dtype
 from .program import read_program
-from .quantizers import Linear, Palette, groups_of, linear, palette
 
 LEAST = 2048
 """Numbers of a weight that is worth it; below lie biases and norms, one part in a hundred of a model."""

@@ -15,10 +15,10 @@ import numpy as np
 from lightsam.errors import ExportError
 from lightsam.stages import STAGE_NAMES, Arrays, Stages
 from lightsam_exporters.formats.base import OnStep
+from lightsam_exporters.formats.quantizers import Linear, Palette
 from lightsam_exporters.objects import ImageObjects, mean_iou
 
 from .compress import PALETTE, Bits
-from .quantizers import Linear, Palette
 from .sensitivity import Group, StageUnderTest
 
 CHOICES = (4, 6, 8)

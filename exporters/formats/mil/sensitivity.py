@@ -18,11 +18,11 @@ from lightsam.metrics import psnr_db
 from lightsam.prompts import encode_prompts
 from lightsam.stages import STAGE_NAMES, Arrays, Runner, Stage, Stages
 from lightsam_exporters.formats.base import OnStep
+from lightsam_exporters.formats.quantizers import Linear, Palette
 from lightsam_exporters.objects import ImageObjects, ious
 
 from .compress import Bits, channel_axis, packed, weights_of
 from .evaluator import Evaluator
-from .quantizers import Linear, Palette
 
 OTHERS = "constants of the graph"
 """The group of what is no parameter of the model: position encodings that were computed beforehand."""
