@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from lightsam.version import __version__ as __version__
 
 if TYPE_CHECKING:
+    from lightsam.encoding import Encoding
     from lightsam.errors import LightSamError
+    from lightsam.everything import Everything, FoundMask
     from lightsam.models import MODELS
-    from lightsam.predictor import Encoding, Prediction, Predictor
+    from lightsam.predictor import Prediction, Predictor
     from lightsam.prompts import Prompt
     from lightsam.stages import Stage, Stages, TensorSpec, split
     from lightsam.weights.checkpoints import load_model
@@ -19,7 +21,9 @@ if TYPE_CHECKING:
 
 _HOMES = {
     "Prediction": "predictor",
-    "Encoding": "predictor",
+    "Encoding": "encoding",
+    "Everything": "everything",
+    "FoundMask": "everything",
     "LightSamError": "errors",
     "LoadedModel": "weights.loaded",
     "MODELS": "models",
@@ -36,6 +40,8 @@ __all__ = [
     "MODELS",
     "Prediction",
     "Encoding",
+    "Everything",
+    "FoundMask",
     "LightSamError",
     "LoadedModel",
     "Predictor",

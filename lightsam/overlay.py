@@ -1,13 +1,17 @@
 """An image with a mask and its prompt drawn on it, and all masks of a prediction side by side."""
 
+import colorsys
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
 from PIL import Image, ImageDraw, ImageFilter, ImageFont
 
+from lightsam.metrics import outline_band
 from lightsam.predictor import Prediction
 from lightsam.prompts import Prompt
 from lightsam.rules import PointLabel
+from lightsam.windows import Runs
 
 MASK_COLOUR = (30, 144, 255)
 FOREGROUND_COLOUR = (46, 204, 64)
@@ -52,6 +56,28 @@ def draw_overlay(image: Image.Image, mask: np.ndarray, prompt: Prompt) -> Image.
         colour = FOREGROUND_COLOUR if label == PointLabel.FOREGROUND else BACKGROUND_COLOUR
         draw.ellipse((x - radius, y - radius, x + radius, y + radius), fill=colour, outline="white", width=width)
     return overlay
+
+
+def draw_found(image: Image.Image, found: Sequence[Runs]) -> Image.Image:
+    """Tint every mask in a colour of its own, small ones above large ones, and outline it.
+
+    Args:
+        image: RGB.
+        found: masks of the image.
+
+    Returns:
+        RGB, of the image's size.
+    """
+    pixels = np.asarray(image).copy()
+    width = max(1, round(max(image.size) / 600))
+    for number in sorted(range(len(found)), key=lambda index: -found[index].area):
+        mask = found[number].mask
+        # Hues a golden angle apart: neighbours in the list never look alike.
+        hue = (number * 0.618034) % 1
+        colour = np.array([round(255 * part) for part in colorsys.hsv_to_rgb(hue, 0.75, 1.0)], np.float32)
+        pixels[mask] = ((1 - OPACITY) * pixels[mask] + OPACITY * colour).astype(np.uint8)
+        pixels[outline_band(mask, width)] = colour.astype(np.uint8)
+    return Image.fromarray(pixels)
 
 
 def draw_all(image: Image.Image, prediction: Prediction, prompt: Prompt) -> Image.Image:

@@ -8,28 +8,19 @@ a prompt: `Predictor.predict` -> lightsam.prompts (to the decoder's inputs) -> t
 model's own file the layers.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from lightsam.geometry import Frame
+from lightsam.encoding import Encoding as Encoding
+from lightsam.everything import Everything, FoundMask, Progress, segment_everything
 from lightsam.modeling.sam import Sam
 from lightsam.prompts import Prompt, encode_prompts
 from lightsam.rules import Rules
-from lightsam.stages import IOU_PREDICTIONS, LOW_RES_MASKS, Arrays, Runner, split
+from lightsam.stages import IOU_PREDICTIONS, LOW_RES_MASKS, Runner, split
 from lightsam.transforms import MASK_THRESHOLD, ImageSource, open_image, to_model_input, upscale_masks
 from lightsam.weights.loaded import LoadedModel
-
-
-@dataclass(frozen=True)
-class Encoding:
-    """An image that prompts can be answered about."""
-
-    features: Arrays
-    """The encoder's outputs by name: ``image_embeddings`` (1, C, E, E) float32, and what else the model has."""
-    frame: Frame
-    """Where the image lies in the model's input."""
 
 
 @dataclass(frozen=True)
@@ -166,21 +157,59 @@ class Predictor:
         Raises:
             PromptError: for a prompt that does not fit the image or the decoder.
         """
-        if not prompts:
-            return []
-        batches = [prompts] if self.point_slots is None else [[prompt] for prompt in prompts]
         predictions: list[Prediction] = []
-        for batch in batches:
+        for prompt, low_res_masks, iou_predictions in self.decode(encoding, prompts):
+            ambiguous = prompt.ambiguous if multimask is None else multimask
+            kept = self.rules.masks.competing(low_res_masks, ambiguous=ambiguous)
+            if best_only or not ambiguous:
+                best = self.rules.masks.shown(low_res_masks, iou_predictions, ambiguous=ambiguous)
+                kept = slice(best, best + 1)
+            masks = upscale_masks(low_res_masks[kept], encoding.frame) > MASK_THRESHOLD
+            predictions.append(Prediction(masks, iou_predictions[kept], low_res_masks[kept]))
+        return predictions
+
+    def decode(self, encoding: Encoding, prompts: Sequence[Prompt]) -> Iterator[tuple[Prompt, np.ndarray, np.ndarray]]:
+        """What the decoder itself answers: all masks of every prompt, before one is chosen and brought to a size.
+
+        Args:
+            encoding: of the image, as `encode` returned it.
+            prompts: in pixels of the image.
+
+        Returns:
+            Of each prompt, in their order: itself, (K, 4E, 4E) float32 logits, and (K,) predicted IoUs.
+
+        Raises:
+            PromptError: for a prompt that does not fit the image or the decoder.
+        """
+        batches = [prompts] if self.point_slots is None else [[prompt] for prompt in prompts]
+        for batch in filter(None, batches):
             inputs = encode_prompts(batch, encoding.frame, self.point_slots, self.rules.prompts)
             outputs = self._decoder({**encoding.features, **inputs})
-            for prompt, low_res_masks, iou_predictions in zip(
-                batch, outputs[LOW_RES_MASKS], outputs[IOU_PREDICTIONS], strict=True
-            ):
-                ambiguous = prompt.ambiguous if multimask is None else multimask
-                kept = self.rules.masks.competing(low_res_masks, ambiguous=ambiguous)
-                if best_only or not ambiguous:
-                    best = self.rules.masks.shown(low_res_masks, iou_predictions, ambiguous=ambiguous)
-                    kept = slice(best, best + 1)
-                masks = upscale_masks(low_res_masks[kept], encoding.frame) > MASK_THRESHOLD
-                predictions.append(Prediction(masks, iou_predictions[kept], low_res_masks[kept]))
-        return predictions
+            yield from zip(batch, outputs[LOW_RES_MASKS], outputs[IOU_PREDICTIONS], strict=True)
+
+    def segment_everything(
+        self,
+        encoding: Encoding,
+        how: Everything | None = None,
+        *,
+        image: ImageSource | None = None,
+        on_points: Progress = lambda *_: None,
+    ) -> list[FoundMask]:
+        """Masks of all objects of an image, by a grid of points; the surest first.
+
+        Memory holds one batch of low-res masks, one mask at the image's size, and the runs of those that stay.
+
+        Args:
+            encoding: of the image, as `encode` returned it.
+            how: segment-anything's defaults if it is left out.
+            image: the same image, where crops of it are looked at, too.
+            on_points: told how many of all points have been asked.
+
+        Returns:
+            Masks at the image's own size, each as its runs.
+
+        Raises:
+            ImageError: if the image cannot be read.
+            UsageError: if crops are wanted without the image, or small regions cleaned up without scipy.
+        """
+        return segment_everything(self, encoding, how or Everything(), image, on_points)

@@ -34,7 +34,7 @@ def test_what_is_asked_often_imports_nothing_heavy(command, unused):
 
 
 @pytest.mark.parametrize(
-    "command", ["models", "export", "parity", "lint", "residency", "benchmark", "sweep", "predict"]
+    "command", ["models", "export", "parity", "lint", "residency", "benchmark", "sweep", "predict", "everything"]
 )
 def test_every_command_has_help_with_examples(lightsam, command):
     done = lightsam(command, "--help")

@@ -76,8 +76,9 @@ def test_there_is_no_circle():
 
 WAY = ("predictor", "transforms", "prompts", "stages", "geometry")
 """From an image to a mask, in the order in which a reader opens them; with the model's own file they are six."""
-BESIDE = {"errors", "modeling.sam", "rules", "weights.loaded"}
-"""What they take types, labels, rules and errors from; nobody has to open these to follow an image."""
+BESIDE = {"encoding", "errors", "everything", "modeling.sam", "rules", "weights.loaded"}
+"""What they take types, labels, rules and errors from, and what asks for many masks at once; nobody has to open these
+to follow an image."""
 
 
 @pytest.mark.parametrize("name", WAY)

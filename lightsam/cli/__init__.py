@@ -14,6 +14,7 @@ from lightsam.cli import (
     benchmark,
     bundle,
     evaluate,
+    everything,
     export,
     lint,
     models,
@@ -46,6 +47,7 @@ app.command(cls=ExportCommand, epilog=export.EPILOG)(export.export)
 app.command(epilog=parity.EPILOG)(parity.parity)
 app.command(epilog=lint.EPILOG)(lint.lint)
 app.command(epilog=predict.EPILOG)(predict.predict)
+app.command(epilog=everything.EPILOG)(everything.everything)
 app.command(epilog=bundle.EPILOG)(bundle.bundle)
 app.command(epilog=residency.EPILOG)(residency.residency)
 benchmark.app.command(epilog=rewrites.EPILOG)(rewrites.rewrites)

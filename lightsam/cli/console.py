@@ -70,6 +70,31 @@ def progress(steps: int | None) -> Iterator[Callable[[str], None]]:
         bar.advance(task)
 
 
+@contextmanager
+def counting(description: str) -> Iterator[Callable[[int, int], None]]:
+    """Show a bar with the time left on stderr, or now and then a line where that is no terminal.
+
+    Args:
+        description: of what is counted.
+
+    Yields:
+        What is told how many are done, and of how many.
+    """
+    columns = (TextColumn("{task.description}", markup=False), BarColumn(), MofNCompleteColumn())
+    with Progress(*columns, TimeRemainingColumn(), console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(description, total=None)
+        tenth = 0
+
+        def told(done: int, total: int) -> None:
+            nonlocal tenth
+            bar.update(task, completed=done, total=total)
+            if not err.is_terminal and 10 * done // total > tenth:
+                tenth = 10 * done // total
+                err.print(f"{description}: {done} of {total}")
+
+        yield told
+
+
 class DownloadBar:
     """A bar with speed and time left on stderr, in the form that pooch drives."""
 

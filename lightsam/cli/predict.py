@@ -6,12 +6,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 from rich.table import Table
 
-from lightsam.cli.console import DownloadBar, out, progress
+from lightsam.cli.console import out, progress
 from lightsam.cli.options import AcceptLicense, Numerics, Unit, Weights, examples
 from lightsam.errors import PromptError
 
 if TYPE_CHECKING:
-    from lightsam.predictor import Prediction, Predictor
+    from lightsam.predictor import Prediction
     from lightsam.prompts import Prompt
 
 EPILOG = examples(
@@ -68,6 +68,7 @@ def predict(
     A file that is there is replaced with --overwrite alone; IMAGE and --mask-input never are.
     """
     from lightsam.cli.prediction_files import PredictionFiles
+    from lightsam.cli.predictors import open_predictor
     from lightsam.transforms import open_image
 
     prompt = _prompt(point or [], box, mask_input)
@@ -82,14 +83,17 @@ def predict(
         image = open_image(image_path)
         files.check_sizes(image.size)
         begin("loading")
-        if artifacts is None:
-            predictor = _pytorch_predictor(model, weights, image_size, accept_license)
-        else:
-            from lightsam_exporters.formats.running import RunOptions
-            from lightsam_exporters.loading import load_predictor
-
-            how = RunOptions(unit, numerics)
-            predictor = load_predictor(artifacts, format_name=format_name, precision=precision, how=how)
+        predictor = open_predictor(
+            model=model,
+            artifacts=artifacts,
+            weights=weights,
+            image_size=image_size,
+            format_name=format_name,
+            precision=precision,
+            unit=unit,
+            numerics=numerics,
+            accept_license=accept_license,
+        )
         predictor.check(prompt, *image.size)
         begin("encoding the image")
         encoding = predictor.encode(image)
@@ -99,16 +103,6 @@ def predict(
     _print(prediction)
     *others, last = map(str, files)
     out.print(f"written to {', '.join(others)} and {last}", soft_wrap=True)
-
-
-def _pytorch_predictor(model: str, weights: str, image_size: int | None, accept_license: bool) -> "Predictor":
-    from lightsam.predictor import Predictor
-    from lightsam.weights.checkpoints import load_model
-
-    loaded = load_model(
-        model, weights=weights, image_size=image_size, accept_license=accept_license, progress=DownloadBar()
-    )
-    return Predictor.from_model(loaded)
 
 
 def _numbers(text: str, counts: tuple[int, ...], what: str) -> list[float]:
