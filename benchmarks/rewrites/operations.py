@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from lightsam_exporters.formats.onnx import node_times
+from lightsam_exporters.formats.onnx_sessions import node_times
 from lightsam_exporters.formats.running import RunOptions
 
 from .rounds import Subject

@@ -1,22 +1,21 @@
 """ONNX, and how it runs: by ONNX Runtime, everywhere.
 
-Runtime: ONNX Runtime - https://onnxruntime.ai
+Runtime: ONNX Runtime - https://onnxruntime.ai; on WebGPU by a plug-in, see `onnx_webgpu`
 Converter: ``torch.onnx`` (dynamo) - https://docs.pytorch.org/docs/stable/onnx_export.html
 Limits: none on prompts: the decoder takes any number of prompts and of points in one call. No simplifier is used: what
 onnxslim still finds after our own folding and the exporter's optimiser was measured to save no time.
 """
 
-import json
 import tempfile
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import torch
 
-from lightsam.errors import ContractError, ExportError, UsageError
+from lightsam.errors import ContractError, ExportError
 from lightsam.stages import ORIG_IM_SIZE, Arrays, Stage
 from lightsam_exporters.provenance import Provenance
 
@@ -25,11 +24,10 @@ from .gate import FLOAT16, FLOAT32, FOUR_BITS, INTEGERS, MEASURED, MEASURED_COMP
 from .half import to_float16
 from .listing import Graph
 from .onnx_compression import CALIBRATED, COMPRESSED, DYNAMIC, STATIC, W4, compress, stored_weights
+from .onnx_sessions import UNITS, create_session, node_times, started, why_not
 from .options import Options, decoder_precision, option, precision
 from .quiet import redirect_output_to_log
 from .running import LoadedStage, RunOptions, Session
-
-_PROVIDERS = {"CPU": "CPUExecutionProvider", "CUDA": "CUDAExecutionProvider", "COREML": "CoreMLExecutionProvider"}
 
 OPSETS = range(18, 24)
 """Below 18 the exporter silently writes 18; above 23 no release of ONNX Runtime is tested."""
@@ -66,7 +64,7 @@ class Onnx(Format[OnnxOptions]):
     title = "ONNX"
     requires = ("onnx", "onnxscript", "onnxruntime")
     options = OnnxOptions
-    units = tuple(_PROVIDERS)
+    units = UNITS
     runtime = "onnxruntime"
     threaded = True
     devices = ("onnxruntime-cpu",)
@@ -157,21 +155,21 @@ class Onnx(Format[OnnxOptions]):
 
         Raises:
             ContractError: if the file is damaged, or was not exported by lightsam.
-            UsageError: for a unit that this build of ONNX Runtime does not have.
+            UsageError: for a unit that is not there.
         """
-        session = _session(path, how)
+        session = create_session(path, how)
         metadata = session.get_modelmeta().custom_metadata_map
         provenance = Provenance.from_metadata(metadata, str(path))
-        return LoadedStage.of(_started(session), metadata.get("stage", ""), provenance)
+        return LoadedStage.of(started(session, path), metadata.get("stage", ""), provenance)
 
     def start(self, path: Path, stage: str, how: RunOptions) -> Session:
         """Bring a stage into ONNX Runtime.
 
         Raises:
             ContractError: if it refuses the file.
-            UsageError: for a unit that this build of ONNX Runtime does not have.
+            UsageError: for a unit that is not there.
         """
-        return _started(_session(path, how))
+        return started(create_session(path, how), path)
 
     def listing(self, path: Path) -> tuple[Graph, ...]:
         """The graph, with the shapes that ONNX's inference finds."""
@@ -185,8 +183,7 @@ class Onnx(Format[OnnxOptions]):
 
     def why_not(self, unit: str) -> str:
         """Why a unit is not to be had, in a sentence; empty if it is."""
-        here = _units_here()
-        return "" if unit in here else f"this build of ONNX Runtime has no {unit}; it has: {', '.join(here)}"
+        return why_not(unit)
 
     def residency(self, path: Path, unit: str, inputs: Mapping[str, np.ndarray]) -> list[Share]:
         """By ONNX Runtime's profiler, afterwards; of the CPU there is nothing to tell."""
@@ -282,81 +279,3 @@ def _describe(model: Any, stage: Stage, options: OnnxOptions, provenance: Proven
         if kept is not None:
             node.metadata_props[_KEPT_NODE_METADATA] = kept
         node.doc_string = None
-
-
-def _units_here() -> list[str]:
-    """The units that this build of ONNX Runtime has."""
-    import onnxruntime
-
-    there = onnxruntime.get_available_providers()
-    return [unit for unit, provider in _PROVIDERS.items() if provider in there]
-
-
-def _session(path: Path, how: RunOptions, profile: Path | None = None) -> Any:
-    import onnxruntime
-
-    unit = how.unit or FORMAT.units[0]
-    if unit not in _units_here():
-        raise UsageError(FORMAT.why_not(unit))
-    settings = onnxruntime.SessionOptions()
-    settings.log_severity_level = 3  # errors alone
-    settings.intra_op_num_threads = how.threads or 0
-    if profile is not None:
-        settings.enable_profiling = True
-        settings.profile_file_prefix = str(profile)
-    # What a provider does not take falls to the CPU.
-    providers = dict.fromkeys((_PROVIDERS[unit], _PROVIDERS["CPU"]))
-    try:
-        return onnxruntime.InferenceSession(str(path), settings, providers=list(providers))
-    # ONNX Runtime has an exception of its own for each of its status codes, with no common base.
-    except Exception as error:
-        raise ContractError(f"{path} cannot be read as ONNX: {first_line(error)}") from error
-
-
-def _started(session: Any) -> Session:
-    import onnxruntime
-
-    outputs = [output.name for output in session.get_outputs()]
-    takes_size = any(given.name == ORIG_IM_SIZE for given in session.get_inputs())
-
-    def prepare(inputs: Mapping[str, np.ndarray]) -> Callable[[], Arrays]:
-        given = {name: np.ascontiguousarray(array, np.float32) for name, array in inputs.items()}
-        if takes_size and ORIG_IM_SIZE not in given:  # asked by the contract, which knows no masks of full size
-            given[ORIG_IM_SIZE] = np.ones(2, np.float32)
-        return lambda: dict(zip(outputs, session.run(outputs, given), strict=True))
-
-    # A provider that could not be had is silently left out of the session's own list.
-    unit = next(unit for unit, provider in _PROVIDERS.items() if provider == session.get_providers()[0])
-    return Session(prepare, f"ONNX Runtime {onnxruntime.__version__}", unit)
-
-
-class NodeTime(NamedTuple):
-    """What one node of a graph took, as ONNX Runtime runs it: after its own fusions."""
-
-    unit: str
-    op_type: str
-    microseconds: float
-
-
-def node_times(path: Path, inputs: Mapping[str, np.ndarray], how: RunOptions, calls: int = 1) -> list[NodeTime]:
-    """Every node of a run, by ONNX Runtime's own profiler: the median of so many calls after the first.
-
-    Of a node on a GPU that is what it takes to start it.
-
-    Raises:
-        ContractError: if the file is damaged.
-    """
-    with tempfile.TemporaryDirectory() as folder:
-        session = _session(path, how, Path(folder) / "profile")
-        run = _started(session).run
-        for _ in range(1 + calls):  # the first allocates
-            run(inputs)
-        events = json.loads(Path(session.end_profiling()).read_text(encoding="utf-8"))
-    names = {provider: unit for unit, provider in _PROVIDERS.items()}
-    nodes = [event for event in events if event.get("cat") == "Node" and "provider" in event.get("args", {})]
-    each = len(nodes) // (1 + calls)
-    counted = np.array([event["dur"] for event in nodes[each:]], np.float64).reshape(calls, each)
-    return [
-        NodeTime(names.get(said["provider"], said["provider"]), said["op_name"], float(duration))
-        for said, duration in zip((event["args"] for event in nodes[:each]), np.median(counted, axis=0), strict=True)
-    ]
