@@ -22,7 +22,7 @@ from lightsam_exporters.parity.compare import pairs_of
 from lightsam_exporters.parity.exports import reference_for
 from lightsam_exporters.parity.reference import Reference, References
 
-from . import iphone, pytorch, units
+from . import pytorch, units
 from .record import PAIR, SCOPES, UNAVAILABLE, Parity, Result, Subject, Unit
 from .timing import Method
 from .worker import Job, stages_of
@@ -162,6 +162,11 @@ def paired(folder: Path, other: Path, selection: Selection, method: Method) -> I
         ContractError: if there is no manifest.
         UsageError: if they have nothing in common, or one of them cannot be run here.
     """
+    alone = [unit for unit in selection.units or () if unit in units.STAGES_ALONE]
+    if alone:
+        raise UsageError(
+            f"--vs calls two files by turns, which {alone[0]} cannot do: time each by itself, and compare the records"
+        )
     with photograph() as image:
         pairs = []
         for mine, theirs in pairs_of(folder, other, None, selection.precision):
@@ -192,8 +197,7 @@ def export_tasks(entry: Export, selection: Selection, method: Method, image: Pat
     for unit, why_not in selection.units_of(entry.format_name):
         for scope in selection.scopes:
             needed = stages_of(scope)
-            # A phone runs one package at a time: what an image costs there is for an app to measure.
-            if not set(needed) <= set(stages) or (scope == PAIR and unit in iphone.UNITS):
+            if not set(needed) <= set(stages) or (scope == PAIR and unit in units.STAGES_ALONE):
                 continue
             paths = {name: entry.folder / stages[name].path for name in needed}
             job = _job(subject, scope, unit, "", paths, method, image)

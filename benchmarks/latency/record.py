@@ -128,11 +128,12 @@ class Unit:
 
     requested: str
     actual: str
-    """What the runtime says, or what was requested of Core ML, which does not say; empty if it did not come so far."""
+    """What the runtime says, and the browser's version; what was requested of Core ML, which does not say; empty if it
+    did not come so far."""
     runtime: str
     """Name and version."""
     threads: int | None
-    """On the CPU; None for a runtime that cannot be told."""
+    """On the CPU, or of WebAssembly; None for a runtime that cannot be told."""
 
 
 @dataclass(frozen=True)
@@ -148,9 +149,11 @@ class Round:
     first_call_ms: float
     """The first call after the cold load; the image to its first mask, for a pair."""
     memory_before_bytes: int | None
-    """Resident memory before the cold load: Python, torch and the runtime's library; None on a phone."""
+    """Resident memory before the cold load: Python, torch and the runtime's library; of a browser, the page
+    and the runtime. None on a phone, and of a browser off Linux."""
     peak_memory_bytes: int | None
-    """Largest resident memory of the process until the last counted call; None on a phone."""
+    """Largest resident memory of the process until the last counted call; of a browser, of the process that runs the
+    page. None as above."""
     device_memory_bytes: int | None
     """Largest memory of a CUDA device, of PyTorch alone, which tells; None elsewhere."""
     warmup_ms: dict[str, tuple[float, ...]]

@@ -62,12 +62,13 @@ def benchmark(
 def in_a_fresh_process(job: Job) -> Finding:
     """Run the worker; its end by a signal or by the time limit is a finding, too."""
     unit = Unit(job.unit, "", "", job.threads)
-    with tempfile.TemporaryDirectory() as folder:
+    # A process that is stopped leaves its temporary files, and what it started may still be ending.
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         job_path, finding_path, said_path = (Path(folder) / name for name in ("job", "finding", "said"))
         job_path.write_bytes(pickle.dumps(job))
         command = [sys.executable, "-m", str(__package__), str(job_path), str(finding_path)]
         # Nothing that a compiler cached for an earlier process: its first call would look like another's.
-        environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": folder}
+        environment = {**os.environ, "TORCHINDUCTOR_CACHE_DIR": folder, "TMPDIR": folder}
         with (
             said_path.open("wb") as said,
             subprocess.Popen(command, stdout=said, stderr=said, env=environment) as process,

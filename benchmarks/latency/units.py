@@ -1,12 +1,14 @@
-"""What each format can be timed on, and which of it this machine has: PyTorch, every format, and phones on a cable."""
+"""What each format can be timed on, and which of it is here: PyTorch, every format, a browser, phones on a cable."""
 
 from lightsam.errors import FormatUnavailableError
 from lightsam_exporters.formats import FORMATS, describe_format, find_format
 from lightsam_exporters.formats.quiet import import_quietly
 
-from . import iphone, pytorch
+from . import browser, iphone, pytorch
 
 TIMED = (pytorch.NAME, *FORMATS)
+STAGES_ALONE = (*iphone.UNITS, *browser.UNITS)
+"""Units outside of Python, which run one file at a time: what an image costs there is for an app to measure."""
 
 
 def units_of(format_name: str) -> tuple[str, ...]:
@@ -18,7 +20,8 @@ def units_of(format_name: str) -> tuple[str, ...]:
     if format_name == pytorch.NAME:
         return pytorch.UNITS
     phones = iphone.UNITS if format_name == iphone.FORMAT else ()
-    return (*describe_format(format_name).units, *phones)
+    browsers = browser.UNITS if format_name == browser.FORMAT else ()
+    return (*describe_format(format_name).units, *phones, *browsers)
 
 
 def why_not(format_name: str, unit: str) -> str:
@@ -28,7 +31,8 @@ def why_not(format_name: str, unit: str) -> str:
     if format_name == pytorch.NAME:
         return "" if pytorch.is_here(unit) else f"torch finds no {unit} device"
     try:
-        return find_format(format_name).why_not(unit)
+        found = find_format(format_name)
+        return browser.why_not() if unit in browser.UNITS else found.why_not(unit)
     except FormatUnavailableError as error:
         return str(error)
 
@@ -40,8 +44,8 @@ def why_not_by_default(format_name: str, unit: str) -> str:
 
 
 def default_units(format_name: str) -> tuple[str, ...]:
-    """What is timed unless something is asked for: all that is here, but what needs a cable or minutes a call."""
-    units = (unit for unit in units_of(format_name) if unit not in iphone.UNITS)
+    """What is timed unless something is asked for: all that is here in Python, but what needs minutes a call."""
+    units = (unit for unit in units_of(format_name) if unit not in STAGES_ALONE)
     return tuple(unit for unit in units if not why_not_by_default(format_name, unit))
 
 

@@ -4,10 +4,9 @@ A runtime that aborts takes this process with it and nothing else; `run` sees th
 """
 
 import gc
-import os
 import pickle
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -23,12 +22,12 @@ from lightsam.prompts import Prompt, encode_prompts
 from lightsam.rules import Rules
 from lightsam.stages import STAGE_NAMES
 from lightsam.transforms import open_image, to_model_input
-from lightsam_exporters import artifacts
 from lightsam_exporters.formats import find_format
 from lightsam_exporters.formats.base import Share
 from lightsam_exporters.formats.running import RunOptions, Session
 
-from . import iphone, pytorch, units
+from . import browser, iphone, pytorch, units
+from .disk import evict
 from .record import CALL, FAILED, FIRST_MASK, OK, PAIR, PROMPTS, Parity, Round, Unit
 from .timing import Method, time_calls, time_once
 
@@ -82,6 +81,9 @@ def work(job: Job) -> Finding:
         if job.unit in iphone.UNITS:
             measured, runtime, shares = iphone.measure(job.files[job.scope], job.unit, inputs_of(job), job.method)
             return Finding(OK, Unit(job.unit, job.unit, runtime, None), "", measured, None, tuple(shares))
+        if job.unit in browser.UNITS:
+            measured, actual, runtime = browser.measure(job.files[job.scope], inputs_of(job), job.threads, job.method)
+            return Finding(OK, Unit(job.unit, actual, runtime, job.threads), "", measured)
         return _measure(job)
     # A runtime raises what it likes: CUDA out of memory, a status of ONNX Runtime's own.
     except Exception as error:
@@ -137,7 +139,7 @@ def taps(image: Path, count: int) -> list[Prompt]:
 
 
 def _measure(job: Job) -> Finding:
-    evicted = _evict({job.files[name] for name in stages_of(job.scope)})
+    evicted = evict({job.files[name] for name in stages_of(job.scope)})
     before = psutil.Process().memory_info().rss
     load_cold_ms, loaded = time_once(partial(_load_all, job))
     calls = _calls(job, loaded)
@@ -224,17 +226,6 @@ def _residency(job: Job) -> list[Share]:
     if job.scope == PAIR or job.format == pytorch.NAME:
         return []
     return find_format(job.format).residency(job.files[job.scope], job.unit, inputs_of(job))
-
-
-def _evict(paths: Iterable[Path]) -> bool:
-    """Ask the system to forget what it has cached of files; whether it can be asked at all."""
-    if not hasattr(os, "posix_fadvise"):
-        return False
-    for file in (file for path in paths for file in artifacts.files_of(path)):
-        with file.open("rb") as content:
-            os.fsync(content.fileno())  # what is not on the disk yet cannot be forgotten
-            os.posix_fadvise(content.fileno(), 0, 0, os.POSIX_FADV_DONTNEED)
-    return True
 
 
 def peak_memory() -> int:
