@@ -9,6 +9,8 @@
         ArtifactExistsError      an artifact is there and nobody said that it may be replaced
       CheckpointError            a checkpoint is missing, damaged, or another model's
         CheckpointUnavailableError   one that cannot be reached, so that another source may be tried
+      PackageError               a package of the npm registry that is damaged, or another than it should be
+        PackageUnavailableError  one that cannot be reached
       ContractError              a stage's specs do not describe its module, or a file does not meet the contract
       FormatUnavailableError     the packages that a format needs are not installed
       ExportError                a converter or the disk refused
@@ -59,6 +61,14 @@ class CheckpointError(LightSamError, ValueError):
 
 class CheckpointUnavailableError(CheckpointError):
     """A checkpoint that cannot be reached now and here: no network, no npm, a server that does not have it."""
+
+
+class PackageError(LightSamError, RuntimeError):
+    """A package of the npm registry that cannot be had, or is another than it should be."""
+
+
+class PackageUnavailableError(PackageError):
+    """A package that cannot be reached now and here: no network, no npm, a registry that does not have it."""
 
 
 class ContractError(LightSamError, ValueError):

@@ -13,11 +13,11 @@ import pytest
 import tiny
 import torch
 
-from lightsam import load_model
+from lightsam import load_model, npm
 from lightsam.errors import CheckpointError, CheckpointUnavailableError, LicenseError, UsageError
 from lightsam.models import MODELS, WeightSet
 from lightsam.models.card import NpmPackage
-from lightsam.weights import npm, sources
+from lightsam.weights import sources
 from lightsam.weights.cache import checkpoint_path, is_cached, verify
 from lightsam.weights.folder import CACHE_VARIABLE
 
