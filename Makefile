@@ -13,11 +13,12 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 JOBS ?= 2
 
 LIGHTSAM := .venv/bin/lightsam
+DEMO_PRECISION = $(or $(PRECISION),w8-dynamic)
 BENCHMARKED := mobile_sam repvit_sam
 PARALLEL = -n $(JOBS) --no-loadscope-reorder
 
 .DEFAULT_GOAL := help
-.PHONY: help setup export parity benchmark benchmark-cuda benchmark-rewrites test test-trained test-all test-other-cpu test-swift test-swift-bundle test-kotlin test-web models schemas handoff lint docs format clean
+.PHONY: help setup export parity demo benchmark benchmark-cuda benchmark-rewrites test test-trained test-all test-other-cpu test-swift test-swift-bundle test-kotlin test-web models schemas handoff lint docs format clean
 
 help:  ## show this list
 	@grep -E '^[a-z%-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | expand -t 18
@@ -39,6 +40,13 @@ export-%: .venv/.ready  ## export MODEL to one format, such as export-coreml, an
 
 parity: .venv/.ready  ## judge the exports of MODEL again
 	$(LIGHTSAM) parity $(OUTPUT)/$(MODEL) $(FLAGS)
+
+demo: $(OUTPUT)/$(MODEL)/onnx-$(DEMO_PRECISION)/export.json  ## a page that segments, in the browser of this machine; Ctrl-C ends it
+	$(LIGHTSAM) demo $(OUTPUT)/$(MODEL) $(if $(PRECISION),--precision $(PRECISION)) $(FLAGS)
+
+# Trained weights or none: a page of random masks shows nothing.
+$(OUTPUT)/$(MODEL)/onnx-%/export.json: | .venv/.ready
+	$(LIGHTSAM) export $(MODEL) --to onnx --precision $* --weights $(patsubst auto,trained,$(WEIGHTS)) --output $(OUTPUT)
 
 benchmark: $(BENCHMARKED:%=$(OUTPUT)/%/manifest.json)  ## time MobileSAM and RepViT-SAM on PyTorch, ONNX Runtime and LiteRT
 	$(LIGHTSAM) benchmark $(BENCHMARKED:%=$(OUTPUT)/%) --format torch,onnx,tflite $(FLAGS)
@@ -77,8 +85,10 @@ test-swift-bundle: .venv/.ready test-swift  ## a bundle for Swift, unpacked, bui
 test-kotlin:  ## compile kotlin/ and run its tests; the compiler is fetched once
 	tools/test-kotlin.sh
 
-test-web:  ## the module for browsers: its types, and its tests under Node
+test-web: .venv/.ready  ## the module for browsers under Node, and the page in Chromium
 	tools/test-web.sh
+	tools/setup-chromium.sh
+	.venv/bin/python -m pytest -m "browser and not slow and not trained" $(FLAGS)
 
 models: .venv/.ready  ## count the models anew, and write what `lightsam models` shows
 	.venv/bin/python -m lightsam_exporters.cost

@@ -13,8 +13,9 @@ from lightsam_exporters.formats import FORMATS, find_format
 from lightsam_exporters.handoff.platforms import PLATFORMS, VECTORS, handed_over, part
 
 ROOT = Path(__file__).parent.parent
-OTHER_EXTRAS = ("plots", "cluster", "evaluate")
-"""What is no format: the page of a benchmark, a sweep on several machines, and masks against ground truth."""
+OTHER_EXTRAS = ("plots", "cluster", "evaluate", "browser", "webgpu")
+"""What is no format: the page of a benchmark, a sweep on several machines, masks against ground truth, a browser to
+time in, and a browser's kernels in Python."""
 PARTS = "lightsam_exporters/handoff/parts"
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))
 
@@ -90,3 +91,4 @@ def test_the_wheel_holds_what_is_handed_over(wheel, platform):
         folder = VECTORS if source.is_relative_to(part(VECTORS)) else platform.part
         assert f"{PARTS}/{folder}/{source.relative_to(part(folder)).as_posix()}" in wheel
     assert {f"lightsam_exporters/handoff/data/{name}" for name in ("card.md", "licenses/MIT.txt")} <= wheel
+    assert {f"lightsam_exporters/browser/data/{name}" for name in ("examples.json", "nojekyll")} <= wheel

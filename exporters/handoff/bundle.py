@@ -3,26 +3,22 @@
 The same export gives the same bytes: nothing of the day or the machine goes in.
 """
 
-import json
 import os
 import shutil
 import tempfile
 import zipfile
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from pathlib import Path
 
-from lightsam.errors import ArtifactExistsError, ContractError, UsageError
+from lightsam.errors import ArtifactExistsError, UsageError
 from lightsam.files import WriteError, ensure_writable, reason, replacing, write_text
-from lightsam.models import find_model
-from lightsam.stages import STAGE_NAMES, split
-from lightsam_exporters.artifacts import copy
 from lightsam_exporters.loading import Export
 
-from . import answers, card, description, licenses, readme
+from . import answers, card, contents, licenses, readme
 from .card import Measured
-from .platforms import Platform, handed_over
+from .platforms import Platform
 
 STEPS = 4
 """How often `bundle` reports a step."""
@@ -55,92 +51,60 @@ class BundleRequest:
         return f"{self.export.model_folder.name}-{self.platform.name}"
 
 
-def bundle(request: BundleRequest, on_step: Callable[[str], None] = lambda _: None) -> Path:
+@dataclass(frozen=True)
+class Bundled:
+    """What was written."""
+
+    path: Path
+    """The folder or archive."""
+    visit_bytes: int | None
+    """Of a site: what its visitor downloads. None for an app."""
+
+
+def bundle(request: BundleRequest, on_step: Callable[[str], None] = lambda _: None) -> Bundled:
     """Put a bundle together, and move it into place when it is whole.
 
     Args:
         on_step: told what begins.
 
-    Returns:
-        The folder or archive.
-
     Raises:
         UsageError: for an export that cannot be handed over so, or an output that cannot be.
         ArtifactExistsError: if the output is there and may not be replaced.
         ContractError: for an export of one stage, rejected, damaged or changed.
+        PackageError: if what the code runs on cannot be had from npm.
         WriteError: if the system refuses; what was there before stays.
     """
     on_step(f"checking {request.export.folder}")
     _check(request)
     license_text = licenses.weights_text(request.export.provenance, request.weights_license)
-    about = description.describe(request.export, request.platform, request.url)
     on_step("asking the files for golden answers")
     asked = answers.ask(request.export)
     ensure_writable(request.output.parent)
     with _staging(request.output.parent) as temporary:
         on_step("putting the bundle together")
         folder = temporary / request.name
-        for source, place in handed_over(request.platform):
-            (folder / place).parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(source, folder / place)
-        resources = folder / request.platform.resources
-        resources.mkdir(parents=True, exist_ok=True)
-        if request.url is None:
-            for stage in about.stages.values():
-                copy(request.export.folder / stage.path, resources)
-        write_text(resources / description.FILE_NAME, json.dumps(asdict(about), indent=1, allow_nan=False) + "\n")
+        about = contents.put(request.export, request.platform, folder, request.url)
+        visit = contents.visit_bytes(about, request.platform, folder)
         answers.write(asked, folder / request.platform.answers)
         drawn = {name: f"images/{file}" for name, file in answers.draw(asked, folder / "images").items()}
         write_text(folder / "LICENSE.txt", licenses.code_text())
         write_text(folder / "WEIGHTS_LICENSE.txt", license_text)
         where = f"{request.platform.answers}/{answers.FILE_NAME}"
         write_text(folder / card.FILE_NAME, card.card(request.export, about, drawn, where, request.measured))
-        write_text(folder / readme.FILE_NAME, readme.readme(about, request.platform))
+        write_text(
+            folder / readme.FILE_NAME, readme.readme(about, request.platform, request.platform.needs(request.export))
+        )
         on_step(f"writing {request.output}")
         _install(folder, request)
-    return request.output
+    return Bundled(request.output, visit)
 
 
 def _check(request: BundleRequest) -> None:
     """Refuse what must not reach an app, before any work."""
-    export, facts = request.export, request.export.facts
-    if export.format_name != request.platform.format:
-        raise UsageError(f"{request.platform.title} takes {request.platform.format} files, not {export.format_name}")
-    missing = [name for name in STAGE_NAMES if name not in facts.files]
-    if missing:
-        raise ContractError(f"{export.folder} holds no {missing[0]}: export it with --stage {missing[0]}")
-    if not facts.parity.passed:
-        why = facts.parity.failures[:1] or ["nothing was measured"]
-        raise ContractError(f"{export.folder} does not answer as PyTorch does ({why[0]}): it is not handed over")
-    ids = {file.pairing_id for file in facts.files.values()}
-    if len(ids) > 1:
-        raise ContractError(f"{export.folder} holds an encoder and a decoder of other weights: export both again")
-    changed = export.changed_files()
-    if changed:
-        raise ContractError(f"{changed[0]}: export it again")
-    _check_interface(export)
-    if not export.provenance.trained and not request.allow_untrained:
-        raise UsageError(
-            f"{export.folder} is of random weights, whose masks mean nothing: export it with --weights official, or "
-            "give --allow-untrained to try the hand-off with them"
-        )
+    contents.check(request.export, request.platform, allow_untrained=request.allow_untrained)
     if request.url is not None and _PLACE not in request.url:
         raise UsageError(f"the address {request.url} has no {_PLACE}, which stands for a file's path")
     _check_output(request)
-
-
-def _check_interface(export: Export) -> None:
-    """Refuse files that the apps' code does not know how to feed."""
-    about = export.provenance
-    stages = split(find_model(about.model).skeleton(about.image_size))
-    for name, file in export.facts.files.items():
-        if {one.name for one in file.inputs} != {one.name for one in stages[name].inputs}:
-            raise UsageError(
-                f"the {name} of {export.folder} takes {', '.join(one.name for one in file.inputs)}, which the apps' "
-                "code does not give: export it without --with-masks"
-            )
-    if export.format_name == "coreml" and export.facts.files["encoder"].inputs[0].dtype != "image":
-        raise UsageError(f"the encoder of {export.folder} takes floats: export it without --image-input tensor")
 
 
 def _check_output(request: BundleRequest) -> None:

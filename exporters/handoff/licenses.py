@@ -15,6 +15,16 @@ def code_text() -> str:
     return _known()[CODE]
 
 
+def text_of(license: str, authors: str) -> str:
+    """The text of a license of what somebody else made.
+
+    Args:
+        license: SPDX identifier of one that lightsam brings.
+        authors: who holds the rights.
+    """
+    return _known()[license].replace("{authors}", authors)
+
+
 def weights_text(about: Provenance, given: Path | None = None) -> str:
     """What stands in the weights' license file: whose they are, and the text of their license.
 
@@ -31,7 +41,7 @@ def weights_text(about: Provenance, given: Path | None = None) -> str:
         except (OSError, UnicodeDecodeError) as error:
             raise UsageError(f"the license {given} cannot be read as a text ({error})") from error
     elif about.license in _known():
-        text = _known()[about.license].replace("{authors}", about.weights_authors)
+        text = text_of(about.license, about.weights_authors)
     elif not about.trained:
         text = "Random numbers, which nobody owns.\n"
     else:

@@ -1,18 +1,17 @@
 """Who is handed a bundle: Swift, Android or the web, each with its format, its code and its compute units."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from fnmatch import fnmatch
-from importlib.resources import files
 from pathlib import Path
 
 from lightsam.errors import UsageError
+from lightsam_exporters.browser.site import VISITED, site_files
+from lightsam_exporters.loading import Export
 
-_PROJECT = Path(__file__).parents[2]
-"""The clone, where lightsam runs from one."""
-_INSTALLED = "parts"
-VECTORS = "vectors"
-"""The part that holds the golden vectors."""
+from . import systems
+from .parts import VECTORS, WEB, part
+
 _BUILT = ("__pycache__", ".build", "node_modules", "build", "*.class", ".DS_Store")
 """What tools leave in a clone, and nobody is handed."""
 
@@ -32,7 +31,7 @@ class Platform:
     patterns: tuple[str, ...]
     """What of that folder is handed over."""
     moved: Mapping[str, str]
-    """Folders that lie elsewhere in a bundle than in the project."""
+    """Files and folders that lie elsewhere in a bundle than in the project."""
     resources: str
     """Where the model files lie in a bundle."""
     vectors: str
@@ -43,6 +42,16 @@ class Platform:
     """The compute units, by preference, and the devices in `lint.rule.DEVICES` that each may run on."""
     computes_float32: Mapping[str, bool] = field(default_factory=dict)
     """Units that cannot run a file whose arithmetic is float32."""
+    precisions: tuple[str, ...] = ()
+    """Which export is taken of those that are there, by preference; empty for the first that there is."""
+    finish: Callable[[Export, Path], None] = lambda _export, _folder: None
+    """What is changed in the code, in the folder of the bundle, for an export."""
+    needs: Callable[[Export], str] = lambda _: ""
+    """The systems that an export needs, in words."""
+    brought: Callable[[], Sequence[tuple[Path, Path]]] = tuple
+    """Files from elsewhere, and their places in a bundle."""
+    visited: tuple[str, ...] = ()
+    """Patterns of the files that a visitor of a site downloads, besides the model's; empty for what is no site."""
 
 
 PLATFORMS = {
@@ -73,6 +82,8 @@ PLATFORMS = {
                 "CPU_ONLY": (),
             },
             computes_float32={"CPU_AND_NE": False},
+            finish=systems.declare,
+            needs=systems.in_words,
         ),
         Platform(
             name="android",
@@ -90,13 +101,17 @@ PLATFORMS = {
             name="web",
             title="browsers, in JavaScript and TypeScript",
             format="onnx",
-            part="web",
-            patterns=("*.js", "*.json", "test/*"),
-            moved={},
+            part=WEB,
+            patterns=("*.js", "*.json", "test/*", "page/*"),
+            # A service worker governs the pages of its own folder and below.
+            moved={"page/index.html": "index.html", "page/service-worker.js": "service-worker.js"},
             resources="model",
             vectors="test/vectors",
             answers="test/answers",
             units={"WASM": ("onnxruntime-cpu",), "WEBGPU": ("onnxruntime-web",)},
+            precisions=("w8-dynamic", "float16", "float32"),
+            brought=site_files,
+            visited=VISITED,
         ),
     )
 }
@@ -113,14 +128,6 @@ def find_platform(name: str) -> Platform:
     return PLATFORMS[name]
 
 
-def part(name: str) -> Path:
-    """The folder of a part: beside the installed package, or in the clone that lightsam runs from."""
-    installed = Path(str(files("lightsam_exporters"))) / "handoff" / _INSTALLED / name
-    if installed.is_dir():
-        return installed
-    return _PROJECT / ("tests/vectors" if name == VECTORS else name)
-
-
 def handed_over(platform: Platform) -> Iterator[tuple[Path, Path]]:
     """The platform's code, and the golden vectors that hold it.
 
@@ -134,7 +141,24 @@ def handed_over(platform: Platform) -> Iterator[tuple[Path, Path]]:
             built = any(fnmatch(name, pattern) for name in relative.parts for pattern in _BUILT)
             linked = any((source / one).is_symlink() for one in (relative, *relative.parents))
             if path.is_file() and not built and not linked:
-                first, *rest = relative.parts
-                yield path, Path(platform.moved.get(first, first), *rest)
+                yield path, _moved(relative, platform.moved)
     for path in sorted(vectors.glob("*.json")):
         yield path, Path(platform.vectors, path.name)
+
+
+def _moved(path: Path, moved: Mapping[str, str]) -> Path:
+    """Where a file of a part lies in a bundle."""
+    for one in (path, *path.parents):
+        if one.as_posix() in moved:
+            return Path(moved[one.as_posix()], path.relative_to(one))
+    return path
+
+
+def preferred(exports: Sequence[Export], platform: Platform) -> Export:
+    """The export that a platform takes of several, where nobody said which.
+
+    Args:
+        exports: at least one.
+    """
+    ranks = {precision: rank for rank, precision in enumerate(platform.precisions)}
+    return min(exports, key=lambda one: ranks.get(one.precision, len(ranks)))  # the first of equals

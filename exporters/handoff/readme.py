@@ -10,8 +10,14 @@ from .platforms import Platform
 FILE_NAME = "README.md"
 
 
-def readme(about: ModelDescription, platform: Platform) -> str:
-    """The text for one platform, from ``data/readme-<platform>.md``."""
+def readme(about: ModelDescription, platform: Platform, systems: str) -> str:
+    """The text for one platform, from ``data/readme-<platform>.md``.
+
+    Args:
+        about: the model.
+        platform: whose code it introduces.
+        systems: that the model needs, in words.
+    """
     environment = Environment(undefined=StrictUndefined, autoescape=False)
     source = (files(__package__) / "data" / f"readme-{platform.name}.md").read_text(encoding="utf-8")
-    return environment.from_string(source).render(about=about, platform=platform).strip() + "\n"
+    return environment.from_string(source).render(about=about, platform=platform, systems=systems).strip() + "\n"

@@ -13,6 +13,7 @@ from rich.logging import RichHandler
 from lightsam.cli import (
     benchmark,
     bundle,
+    demo,
     evaluate,
     everything,
     export,
@@ -49,6 +50,7 @@ app.command(epilog=lint.EPILOG)(lint.lint)
 app.command(epilog=predict.EPILOG)(predict.predict)
 app.command(epilog=everything.EPILOG)(everything.everything)
 app.command(epilog=bundle.EPILOG)(bundle.bundle)
+app.command(epilog=demo.EPILOG)(demo.demo)
 app.command(epilog=residency.EPILOG)(residency.residency)
 benchmark.app.command(epilog=rewrites.EPILOG)(rewrites.rewrites)
 app.add_typer(benchmark.app, name="benchmark")

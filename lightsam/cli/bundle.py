@@ -9,7 +9,7 @@ from lightsam.cli.console import out, progress
 from lightsam.cli.options import examples
 
 if TYPE_CHECKING:
-    from lightsam_exporters.handoff.bundle import BundleRequest
+    from lightsam_exporters.handoff.bundle import Bundled, BundleRequest
 
 EPILOG = examples(
     "lightsam bundle artifacts/mobile_sam --output MobileSAM-swift.zip",
@@ -28,7 +28,8 @@ def bundle(
         str, typer.Option("--for", help="Whose code goes in: swift, android or web.", metavar="swift|android|web")
     ] = "swift",
     precision: Annotated[
-        str | None, typer.Option(help="Of the export; the format's default, or what there is, if it is left out.")
+        str | None,
+        typer.Option(help="Of the export; what suits the platform best of what there is, if it is left out."),
     ] = None,
     resources: Annotated[
         str,
@@ -61,15 +62,16 @@ def bundle(
     from lightsam_benchmarks.handed_over import measured_of
     from lightsam_exporters.handoff.bundle import STEPS, BundleRequest
     from lightsam_exporters.handoff.bundle import bundle as make
-    from lightsam_exporters.handoff.platforms import find_platform
-    from lightsam_exporters.loading import find_export
+    from lightsam_exporters.handoff.platforms import find_platform, preferred
+    from lightsam_exporters.loading import find_exports
 
     if resources not in (_INSIDE, _DOWNLOAD):
         raise UsageError(f"resources are {_INSIDE} or {_DOWNLOAD}, not {resources!r}")
     if (resources == _DOWNLOAD) != (url is not None):
         raise UsageError(f"--resources {_DOWNLOAD} and --url belong together: give both, or neither")
     wanted = find_platform(platform)
-    export = find_export(path, wanted.format, precision)
+    found = find_exports(path, wanted.format, precision)
+    export = preferred(found, wanted)
     request = BundleRequest(
         export=export,
         platform=wanted,
@@ -81,18 +83,25 @@ def bundle(
         overwrite=overwrite,
     )
     with progress(STEPS) as begin:
-        make(request, begin)
-    _print(request)
+        written = make(request, begin)
+    _print(request, written)
+    others = ", ".join(one.precision for one in found if one is not export)
+    if others:
+        out.print(f"{export.precision} was taken; --precision takes another one that is there: {others}")
 
 
-def _print(request: "BundleRequest") -> None:
-    """What was written, and what to do with the model files where they are downloaded."""
+def _print(request: "BundleRequest", written: "Bundled") -> None:
+    """What was written, what a visitor loads of it, and what to do with model files that are downloaded."""
     from lightsam_exporters.artifacts import sha256, size_bytes
 
-    size = f"{size_bytes(request.output) / 1e6:.1f} MB, sha256 {sha256(request.output)}"
-    out.print(
-        f"written to {request.output}: {request.export.name} for {request.platform.title}; {size}", soft_wrap=True
-    )
+    size = f"{size_bytes(written.path) / 1e6:.1f} MB, sha256 {sha256(written.path)}"
+    out.print(f"written to {written.path}: {request.export.name} for {request.platform.title}; {size}", soft_wrap=True)
+    if written.visit_bytes is not None:
+        out.print(
+            f"a visitor downloads {written.visit_bytes / 1e6:.1f} MB once, the model included; less where the server "
+            "compresses",
+            soft_wrap=True,
+        )
     if request.url is not None:
         names = " and ".join(file.path for file in request.export.facts.files.values())
         where = request.url.replace("{path}", "")
