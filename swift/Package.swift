@@ -11,7 +11,7 @@ let apple: [Target.Dependency] = stubbed ? frameworks.map { .target(name: $0) } 
 
 let package = Package(
     name: "LightSAM",
-    platforms: [.iOS(.v16), .macOS(.v13), .visionOS(.v1)],
+    platforms: [.iOS("16.0"), .macOS("13.0"), .visionOS("1.0")],
     products: [
         .library(name: "LightSAM", targets: ["LightSAM"]),
         .executable(name: "lightsam-cli", targets: ["lightsam-cli"]),

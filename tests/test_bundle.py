@@ -246,6 +246,22 @@ def test_an_export_that_must_not_reach_an_app_is_refused(lightsam, own_export, t
     assert not output.parent.exists()
 
 
+def _for_newer_systems(content):
+    content["files"]["encoder"]["options"]["minimum_deployment_target"] = "iOS17"
+
+
+def test_a_package_names_the_systems_that_its_files_need(lightsam, own_export, bundled, tmp_path):
+    _changed(own_export / "coreml-float32", _for_newer_systems)
+    output = tmp_path / "newer"
+    done = lightsam("bundle", own_export / "coreml-float32", "--output", output, "--allow-untrained")
+    assert done.status == 0, done.stderr
+    package, older = ((folder / "Package.swift").read_text(encoding="utf-8") for folder in (output, bundled / "swift"))
+    assert 'platforms: [.iOS("17.0"), .macOS("14.0"), .visionOS("1.0")]' in package
+    assert 'platforms: [.iOS("16.0"), .macOS("13.0"), .visionOS("1.0")]' in older
+    assert older == (ROOT / "swift" / "Package.swift").read_text(encoding="utf-8")
+    assert "It needs iOS 17, macOS 14 or visionOS 1" in (output / "README.md").read_text(encoding="utf-8")
+
+
 def test_a_changed_file_is_refused(lightsam, own_export, tmp_path):
     weights = own_export / "coreml-float32" / "encoder.mlpackage" / "Data/com.apple.CoreML/weights/weight.bin"
     content = bytearray(weights.read_bytes())
