@@ -19,7 +19,7 @@ from .coreml_options import MIXED, SAFE, W8A8, CoreMLOptions, one_table
 _LOG = logging.getLogger("lightsam.export")
 _RANGES_OF = 12
 """Inputs of each stage that ranges are taken from: with more they hardly move."""
-CHOOSE_BY, CHECK_BY = 8, 4
+CHOOSE_BY, CHECK_BY = 16, 8
 """Images that a mixture is chosen by, and others that it is checked on."""
 
 Floats = Callable[[str, str], Path]
