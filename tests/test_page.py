@@ -5,21 +5,17 @@ import shutil
 
 import numpy as np
 import pytest
-from browsing import Page, chromium, model_json, photograph
+from browsing import SOFTWARE_GPU, Page, agree, chromium, model_json, photograph
 from command import run_command
 from faster_coco_eval import mask as coco
 from PIL import Image
 
-from lightsam.metrics import psnr_db
-from lightsam.prompts import Prompt
 from lightsam_exporters.browser import server
 from lightsam_exporters.browser.server import SiteServer
+from lightsam_exporters.formats.gate import FLOAT16
 from lightsam_exporters.loading import load_predictor
 
 pytestmark = pytest.mark.browser
-
-LEAST_DB = 100
-"""Of float32 on two builds of the same kernels."""
 
 
 @pytest.fixture(scope="module")
@@ -71,27 +67,6 @@ def encoded(page, image):
 @pytest.fixture(scope="module")
 def predictor(export):
     return load_predictor(export.folder)
-
-
-def agree(found, predictor, image, multimask=None):
-    """Whether the page's logits are those of Python, asked the same."""
-    asked = found["prompt"]
-    mask = asked["mask"]
-    if mask is not None:
-        mask = np.array(mask, np.float32).reshape(2 * [round(len(mask) ** 0.5)])
-    prompt = Prompt(
-        points=[tuple(point) for point in asked.get("points") or []],
-        labels=asked.get("labels") or [],
-        box=asked.get("box") and tuple(asked["box"]),
-        mask=mask,
-    )
-    expected = predictor.predict(predictor.encode(image), prompt, multimask=multimask)
-    assert len(found["lowResMasks"]) == len(expected.low_res_masks)
-    for mine, theirs in zip(expected.low_res_masks, found["lowResMasks"], strict=True):
-        assert psnr_db(mine, theirs.reshape(mine.shape)) >= LEAST_DB
-    np.testing.assert_allclose(found["ious"], expected.iou_predictions, atol=1e-4)
-    assert found["best"] == expected.best
-    return expected
 
 
 def test_a_click_gives_the_masks_of_python(encoded, predictor, image):
@@ -322,3 +297,16 @@ def test_webgpu_that_is_not_there_is_said(browser, url):
     assert "WebGPU was asked for" in page.get("notices").inner_text()
     assert "WASM" in page.get("fact-backend").inner_text()
     page.close()
+
+
+@pytest.mark.slow
+def test_webgpu_answers_as_the_processor_does(url, image, predictor):
+    """On a software adapter, which is right and slow: of a GPU it tells that the shaders are right."""
+    with chromium(*SOFTWARE_GPU) as found:
+        page = Page(found, f"{url}?unit=webgpu")
+        page.context.set_default_timeout(300_000)
+        page.open(image)
+        answer = page.answered(lambda: page.click(0.5, 0.4))
+        assert "WebGPU" in page.get("fact-backend").inner_text()
+        agree(answer, predictor, image, least_db=FLOAT16.psnr_db)
+        page.close()
