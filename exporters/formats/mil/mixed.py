@@ -106,11 +106,14 @@ def choose(
                 f"everything lose {lost:.4f}; give a larger --max-loss"
             )
         low, high = _prices(table)
+        known = {_identity(smallest): np.inf}  # it was found to lose too much
         for _ in range(_HALVINGS):
             middle = float(np.sqrt(low * high))
             tried = priced(middle)
-            found = measured(tried, images)
-            on_step(f"{_size(tried) / 1e6:.2f} MB of weights lose {found:.4f} of mIoU")
+            found = known.get(_identity(tried))
+            if found is None:
+                found = known[_identity(tried)] = measured(tried, images)
+                on_step(f"{_size(tried) / 1e6:.2f} MB of weights lose {found:.4f} of mIoU")
             if found <= max_loss:
                 high = middle
                 if _size(tried) < _size(best):
@@ -122,6 +125,11 @@ def choose(
         chosen = next(count for count, option in options.items() if option is picked)
         bits[group.stage] |= dict.fromkeys(picked.forms, chosen)
     return Mixture(bits, _size(best), lost, measured(best, others) if others else None)
+
+
+def _identity(picked: Sequence[_Option]) -> tuple[int, ...]:
+    """The same for the same mixture only: near the end of the search prices no longer change any group."""
+    return tuple(id(option) for option in picked)
 
 
 def _size(picked: Sequence[_Option]) -> int:
