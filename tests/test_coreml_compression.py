@@ -267,6 +267,19 @@ def test_a_mixture_is_the_smaller_the_more_it_may_lose(floats, tiny_stages, labe
     assert tight.lost_elsewhere is not None
 
 
+@pytest.mark.parametrize(
+    ("measured", "smooth"),
+    [
+        ([3, 2, 1], [3, 2, 1]),
+        ([1, 2, 3], [2, 2, 2]),
+        ([0.010, 0.013, 0.006, 0.0, 0.001], [0.0115, 0.0115, 0.006, 0.0005, 0.0005]),
+        ([5, 1, 4, 1, 0], [5, 2.5, 2.5, 1, 0]),
+    ],
+)
+def test_a_mixture_that_happens_to_look_good_is_judged_with_larger_ones(measured, smooth):
+    assert mixed.non_increasing(measured) == pytest.approx(smooth)
+
+
 def test_a_loss_that_cannot_be_met_is_one_sentence(floats, tiny_stages, labelled):
     with pytest.raises(ExportError, match=r"no mixture loses at most -1 of mIoU .*: 8 bits for everything lose"):
         mixture(floats, tiny_stages, labelled, -1)

@@ -17,13 +17,14 @@ import tiny
 from editing import edit_facts
 
 from lightsam.errors import ContractError, UsageError
-from lightsam_benchmarks import points, sweep_file
+from lightsam_benchmarks import executor, points, sweep_file
 from lightsam_benchmarks import sweep as sweeping
+from lightsam_benchmarks.executor import Executor
 from lightsam_benchmarks.latency import record
 from lightsam_benchmarks.latency.timing import Method
 from lightsam_benchmarks.points import do
 from lightsam_benchmarks.quality import storage
-from lightsam_benchmarks.sweep import Executor, run_sweep, warning
+from lightsam_benchmarks.sweep import run_sweep, warning
 from lightsam_benchmarks.sweep_file import Point, Sweep, load_sweep
 from lightsam_benchmarks.sweep_results import SweepResult
 from lightsam_exporters.loading import find_export
@@ -205,7 +206,7 @@ KILLED = """
 import os, time
 from concurrent.futures import ProcessPoolExecutor
 from multiprocessing import get_context
-from lightsam_benchmarks.sweep import end_with_parent
+from lightsam_benchmarks.executor import end_with_parent
 if __name__ == "__main__":
     pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=end_with_parent)
     print(pool.submit(os.getpid).result(), flush=True)
@@ -273,7 +274,7 @@ def test_results_of_something_else_are_not_added_to(tmp_path, content, message):
 
 def test_a_scheduler_that_does_not_answer(tmp_path, monkeypatch):
     sweep = Sweep("export", (Point(tiny.NAME, "onnx", "float32", tiny.SIZE),))
-    monkeypatch.setattr(sweeping, "PATIENCE", 1.0)
+    monkeypatch.setattr(executor, "PATIENCE", 1.0)
     with pytest.raises(UsageError, match=r"no Dask scheduler answers at tcp://127\.0\.0\.1:9"):
         run_sweep(sweep, tmp_path / "results.jsonl", Executor(scheduler="tcp://127.0.0.1:9"))
     with pytest.raises(UsageError, match="no Dask scheduler answers"):
@@ -287,12 +288,12 @@ def test_a_scheduler_that_does_not_answer(tmp_path, monkeypatch):
 def test_a_scheduler_without_workers_is_told(tmp_path, monkeypatch):
     from distributed import LocalCluster
 
-    monkeypatch.setattr(sweeping, "PATIENCE", 1.0)
+    monkeypatch.setattr(executor, "PATIENCE", 1.0)
     sweep = Sweep("export", (Point(tiny.NAME, "onnx", "float32", tiny.SIZE),))
     with LocalCluster(n_workers=0, dashboard_address=":0") as cluster:
-        executor = Executor(scheduler=cluster.scheduler_address)
+        of = Executor(scheduler=cluster.scheduler_address)
         with pytest.raises(UsageError, match="has no workers"):
-            run_sweep(sweep, tmp_path / "results.jsonl", executor)
+            run_sweep(sweep, tmp_path / "results.jsonl", of)
 
 
 def test_what_is_exported_already_is_done(exports_of):

@@ -3,7 +3,7 @@
 from importlib.resources import files
 from pathlib import Path
 
-_PROJECT = Path(__file__).parents[2]
+_PROJECT = Path(__file__).resolve().parents[2]
 """The clone, where lightsam runs from one."""
 _INSTALLED = "parts"
 VECTORS = "vectors"

@@ -2,7 +2,8 @@
 
 Single groups at moderate bits move masks by less than the noise of a few photographs. So the bits of a group are chosen
 by the error that they bring to the stage's outputs, which is smooth and adds up over groups; how far that goes is then
-decided by mIoU, measured on the whole mixture. All outputs count: predicted IoUs move no mask, but choose among them.
+decided by mIoU, measured on whole mixtures of several sizes. All outputs count: predicted IoUs move no mask, but choose
+among them.
 """
 
 from collections import defaultdict
@@ -23,8 +24,10 @@ from .sensitivity import Group, StageUnderTest
 
 CHOICES = (4, 6, 8)
 """Bits of a palette: those that every target knows."""
-_HALVINGS = 8
-"""Of the range of prices: the mixture then changes by a group or two."""
+_RUNGS = 10
+"""Mixtures that are measured."""
+_HALVINGS = 60
+"""Of the range of prices: nothing is measured for it."""
 _LOOKED_AT = 3
 """Images that the error of a group is averaged over."""
 
@@ -38,7 +41,7 @@ class Mixture:
     nbytes: int
     """Of all weights that are compressed."""
     lost: float
-    """mIoU on the calibration images."""
+    """mIoU on the calibration images; see `non_increasing`."""
     lost_elsewhere: float | None
     """mIoU on images that nothing was chosen by; None if there were too few."""
 
@@ -89,61 +92,88 @@ def choose(
         encoder, decoder = (runners.get(name) for name in STAGE_NAMES)
         return mean_iou(shown, stages, None, None, None) - mean_iou(shown, stages, encoder, decoder, slots)
 
-    def priced(price: float) -> list[_Option]:
-        """The options that minimise bytes + price * error."""
-        return [min(options.values(), key=lambda o: o.nbytes + price * o.error) for _, options in table]
-
-    smallest = [options[CHOICES[0]] for _, options in table]
-    best, lost = smallest, measured(smallest, images)
-    on_step(f"{CHOICES[0]} bits for everything lose {lost:.4f} of mIoU")
-    if lost > max_loss:
-        best = [options[CHOICES[-1]] for _, options in table]
-        lost = measured(best, images)
-        on_step(f"{CHOICES[-1]} bits for everything lose {lost:.4f} of mIoU")
-        if lost > max_loss:
-            raise ExportError(
-                f"no mixture loses at most {max_loss:g} of mIoU on the calibration images: {CHOICES[-1]} bits for "
-                f"everything lose {lost:.4f}; give a larger --max-loss"
-            )
-        low, high = _prices(table)
-        known = {_identity(smallest): np.inf}  # it was found to lose too much
-        for _ in range(_HALVINGS):
-            middle = float(np.sqrt(low * high))
-            tried = priced(middle)
-            found = known.get(_identity(tried))
-            if found is None:
-                found = known[_identity(tried)] = measured(tried, images)
-                on_step(f"{_size(tried) / 1e6:.2f} MB of weights lose {found:.4f} of mIoU")
-            if found <= max_loss:
-                high = middle
-                if _size(tried) < _size(best):
-                    best, lost = tried, found
-            else:
-                low = middle
+    ladder = _ladder(table)
+    losses = []
+    for picked in ladder:
+        losses.append(measured(picked, images))
+        on_step(f"{_size(picked) / 1e6:.2f} MB of weights lose {losses[-1]:.4f} of mIoU")
+    smooth = non_increasing(losses)
+    good = [rung for rung, loss in enumerate(smooth) if loss <= max_loss]
+    if not good:
+        raise ExportError(
+            f"no mixture loses at most {max_loss:g} of mIoU on the calibration images: {CHOICES[-1]} bits for "
+            f"everything lose {losses[-1]:.4f}; give a larger --max-loss"
+        )
+    best, lost = ladder[good[0]], smooth[good[0]]
     bits: dict[str, dict[str, int]] = {test.name: {} for test in tests}
-    for (group, options), picked in zip(table, best, strict=True):
-        chosen = next(count for count, option in options.items() if option is picked)
-        bits[group.stage] |= dict.fromkeys(picked.forms, chosen)
+    for (group, options), option in zip(table, best, strict=True):
+        chosen = next(count for count, other in options.items() if other is option)
+        bits[group.stage] |= dict.fromkeys(option.forms, chosen)
     return Mixture(bits, _size(best), lost, measured(best, others) if others else None)
 
 
-def _identity(picked: Sequence[_Option]) -> tuple[int, ...]:
-    """The same for the same mixture only: near the end of the search prices no longer change any group."""
-    return tuple(id(option) for option in picked)
+_Table = Sequence[tuple[Group, Mapping[int, _Option]]]
 
 
 def _size(picked: Sequence[_Option]) -> int:
     return sum(option.nbytes for option in picked)
 
 
-def _prices(table: Sequence[tuple[Group, Mapping[int, _Option]]]) -> tuple[float, float]:
+def _ladder(table: _Table) -> list[list[_Option]]:
+    """Mixtures from the fewest bits for everything to the most, each with the least error for its size."""
+    first, last = ([options[bits] for _, options in table] for bits in (CHOICES[0], CHOICES[-1]))
+    ladder = [first]
+    for rung in range(1, _RUNGS - 1):
+        # Closer together where they are small: that is where they begin to lose.
+        wanted = _size(first) + (_size(last) - _size(first)) * (rung / (_RUNGS - 1)) ** 2
+        picked = _of_size(table, wanted)
+        if _size(picked) > _size(ladder[-1]):
+            ladder.append(picked)
+    return [*ladder, last] if _size(last) > _size(ladder[-1]) else ladder
+
+
+def _of_size(table: _Table, nbytes: float) -> list[_Option]:
+    """The options that minimise bytes + price * error, at the highest price that keeps them within a size."""
+
+    def priced(price: float) -> list[_Option]:
+        return [min(options.values(), key=lambda option: option.nbytes + price * option.error) for _, options in table]
+
+    low, high = _prices(table)
+    for _ in range(_HALVINGS):
+        middle = float(np.sqrt(low * high))
+        if _size(priced(middle)) <= nbytes:
+            low = middle
+        else:
+            high = middle
+    return priced(low)
+
+
+def non_increasing(values: Sequence[float]) -> list[float]:
+    """The nearest row that never rises, in the least squares: neighbours that do are replaced by their mean.
+
+    The loss of a mixture is measured on a few hundred masks, of which one more or less moves it by as much as it may
+    be. More bits do not lose more: a mixture that happens to look better than larger ones is judged with them.
+    Pool adjacent violators: https://en.wikipedia.org/wiki/Isotonic_regression.
+    """
+    blocks: list[list[float]] = []  # mean and count of each
+    for value in values:
+        blocks.append([value, 1])
+        while len(blocks) > 1 and blocks[-2][0] < blocks[-1][0]:
+            mean, count = blocks.pop()
+            before = blocks[-1]
+            before[0] = (before[0] * before[1] + mean * count) / (before[1] + count)
+            before[1] += count
+    return [mean for mean, count in blocks for _ in range(int(count))]
+
+
+def _prices(table: _Table) -> tuple[float, float]:
     """Prices of an error, in bytes, below which every group takes the fewest bits and above which the most."""
     rates = [
         (options[more].nbytes - options[less].nbytes) / max(options[less].error - options[more].error, 1e-12)
         for _, options in table
         for less, more in pairwise(CHOICES)
     ]
-    return min(rates), max(rates)
+    return min(rates) / 2, max(rates) * 2
 
 
 def _options(
