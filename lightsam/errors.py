@@ -16,7 +16,7 @@
       ExportError                a converter or the disk refused
       ParityError                a converted file does not answer as PyTorch does
       BenchmarkError             something could not be timed, or became slower
-      EvaluationError            masks became worse than a margin allows
+      EvaluationError            masks became worse than a margin allows, or a shard was not evaluated
       LintError                  a file breaks a rule of a device
 
 Each message says what was asked, what was found and what to do; ``exit_status`` is what the command returns.
@@ -99,7 +99,7 @@ class BenchmarkError(LightSamError, RuntimeError):
 
 
 class EvaluationError(LightSamError, RuntimeError):
-    """Masks that are worse, beyond noise, by more than was allowed."""
+    """Masks that are worse, beyond noise, by more than was allowed; or a shard of an evaluation that failed."""
 
 
 class LintError(LightSamError, RuntimeError):

@@ -2,6 +2,7 @@
 
 import warnings
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -10,8 +11,8 @@ from PIL import Image, ImageOps
 from lightsam.errors import ImageError
 from lightsam.geometry import Fit, Frame, Preprocess, resize_masks
 
-ImageSource = str | Path | Image.Image | np.ndarray
-"""What an image may come as: a path, a Pillow image, or an array, (H, W, 3) RGB or (H, W) grey, uint8."""
+ImageSource = str | Path | BinaryIO | Image.Image | np.ndarray
+"""What an image may come as: a path, a file, a Pillow image, or an array, (H, W, 3) RGB or (H, W) grey, uint8."""
 
 MASK_THRESHOLD = 0.0
 """Logits above it are foreground."""
@@ -24,7 +25,8 @@ def open_image(source: ImageSource) -> Image.Image:
     0..65535 for whole numbers of 32 bits, and 0..1 or 0..255 for floats, whichever is the first that holds all values.
 
     Args:
-        source: a path, a Pillow image of any mode, or an array (H, W, 3) RGB or (H, W) grey, uint8.
+        source: a path, an opened binary file, a Pillow image of any mode, or an array (H, W, 3) RGB or (H, W) grey,
+            uint8.
 
     Returns:
         An image of mode RGB, its EXIF orientation applied.

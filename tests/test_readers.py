@@ -142,7 +142,7 @@ def read_journal(path: Path) -> None:
         with opened(output, "run", DATA, [SUBJECT], overwrite=False) as found:
             found.check(SUBJECT, "0" * 64)
             found.scores(SUBJECT, "cat.png")
-            worst = Worst(SUBJECT, found.worst(SUBJECT))
+            worst = Worst(SUBJECT, found.worst(SUBJECT, DATA))
             assert all(case.prompt for case in worst.cases)
     finally:
         path_of(output).unlink(missing_ok=True)

@@ -7,7 +7,8 @@ small ones are mostly slivers: those below `MIN_SHARE` of it are left out.
 
 import hashlib
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -16,6 +17,7 @@ from lightsam.errors import DatasetError
 
 from .dataset import DataSet, Sample, Truth, images_in
 from .evaluation import BSDS, Evaluation
+from .places import local
 
 MIN_SHARE = 0.01
 """Of an image's pixels."""
@@ -27,18 +29,19 @@ def read(evaluation: Evaluation) -> DataSet:
     Raises:
         DatasetError: if a file is broken, has no image, or no such annotator.
     """
-    folder = evaluation.truth
+    folder = local(evaluation.truth, "region maps")
     if not folder.is_dir():
         raise DatasetError(f"there is no folder of region maps {folder}")
     files = sorted(folder.glob("*.mat"))
     if not files:
         raise DatasetError(f"{folder} holds no .mat file: give a folder such as BSDS500/data/groundTruth/test")
-    images = images_in(evaluation.images)
+    photographs = local(evaluation.images, "images with region maps")
+    images = images_in(photographs)
     dropped: Counter[str] = Counter()
     samples = []
     for path in files:
         if path.stem not in images:
-            raise DatasetError(f"the region map {path} has no image {path.stem} in {evaluation.images}")
+            raise DatasetError(f"the region map {path} has no image {path.stem} in {photographs}")
         sample = _sample(images[path.stem], path, evaluation.annotator, dropped)
         if sample.objects:
             samples.append(sample)
@@ -76,9 +79,11 @@ def _sample(image: Path, path: Path, annotator: str, dropped: Counter[str]) -> S
             elif area:
                 dropped[f"regions below {MIN_SHARE:.0%} of the image"] += 1
     height, width = maps[chosen[0]].shape
+    read = partial(_reader, path, sources)
+    return Sample(image.name, image, (width, height), tuple(objects), digest.hexdigest(), read)
 
-    def reader() -> Callable[[int], np.ndarray]:
-        read_again = _regions(path)
-        return lambda index: read_again[sources[index][0]] == sources[index][1]
 
-    return Sample(image.name, image, (width, height), tuple(objects), digest.hexdigest(), reader)
+def _reader(path: Path, sources: Sequence[tuple[int, int]]) -> Callable[[int], np.ndarray]:
+    """What decodes an object, from the annotator and the region of each."""
+    regions = _regions(path)
+    return lambda index: regions[sources[index][0]] == sources[index][1]

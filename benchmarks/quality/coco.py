@@ -8,8 +8,8 @@ import hashlib
 import json
 import math
 from collections import Counter
-from collections.abc import Callable, Mapping
-from pathlib import Path
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, TypedDict
 
 import numpy as np
@@ -18,6 +18,7 @@ from lightsam.errors import DatasetError
 
 from .dataset import Box, DataSet, Sample, Truth, keep
 from .evaluation import COCO, Evaluation
+from .places import Place
 
 _FARTHEST = 2**17
 """Pixels: a coordinate beyond is damage, and drawing towards it would take memory without end."""
@@ -41,7 +42,7 @@ def read(evaluation: Evaluation) -> DataSet:
         DatasetError: if the file is broken; the message names the annotation.
     """
     path = evaluation.truth
-    content = _content(path)
+    content = content_of(path)
     images = {image["id"]: image for image in content["images"]}
     if len(images) < len(content["images"]):
         raise DatasetError(f"{path} has two images with the same id")
@@ -60,7 +61,7 @@ def read(evaluation: Evaluation) -> DataSet:
         if entry.get("iscrowd") and not evaluation.rules.crowds:
             dropped["crowds"] += 1
             continue
-        rle = _rle(entry, image, where)
+        rle = rle_of(entry, image, where)
         area = _area(rle, where)
         if not keep(evaluation, where, area):
             dropped["empty objects"] += 1
@@ -101,7 +102,15 @@ def _masks() -> Any:
     return mask
 
 
-def _content(path: Path) -> dict[str, Any]:
+def content_of(path: Place) -> dict[str, Any]:
+    """What a file of annotations holds, with its lists there and every image's ``file_name``.
+
+    LVIS (https://www.lvisdataset.org) names images by ``coco_url`` alone, and takes them from two folders of COCO:
+    their ``file_name`` becomes the end of the address, such as ``val2017/000000397133.jpg``.
+
+    Raises:
+        DatasetError: if the file is broken.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except FileNotFoundError as error:
@@ -120,6 +129,8 @@ def _content(path: Path) -> dict[str, Any]:
                     raise DatasetError(f"{path} has {key} whose {name} is neither a number nor a text: {entry[name]!r}")
     names = set()
     for image in content["images"]:
+        if "file_name" not in image and isinstance(image.get("coco_url"), str):
+            image["file_name"] = "/".join(image["coco_url"].split("/")[-2:])
         sides = [image.get("width"), image.get("height")]
         if "id" not in image or not isinstance(image.get("file_name"), str):
             raise DatasetError(f"{path}, image {image.get('id')!r}, has no id or no file_name")
@@ -131,7 +142,17 @@ def _content(path: Path) -> dict[str, Any]:
     return content
 
 
-def _rle(entry: Mapping[str, Any], image: Mapping[str, Any], where: str) -> Rle:
+def rle_of(entry: Mapping[str, Any], image: Mapping[str, Any], where: str) -> Rle:
+    """The mask of an annotation, run-length encoded.
+
+    Args:
+        entry: of the annotation.
+        image: of its image.
+        where: names both in messages.
+
+    Raises:
+        DatasetError: if it has none that can be drawn.
+    """
     segmentation, height, width = entry.get("segmentation"), image["height"], image["width"]
     masks = _masks()
     try:
@@ -186,13 +207,10 @@ def _box(entry: Mapping[str, Any], image: Mapping[str, Any]) -> Box | None:
     return (x0, y0, x1, y1) if x0 < x1 and y0 < y1 else None
 
 
-def _sample(folder: Path, image: Mapping[str, Any], found: list[tuple[Truth, Rle]]) -> Sample:
+def _sample(folder: Place, image: Mapping[str, Any], found: list[tuple[Truth, Rle]]) -> Sample:
     digest = hashlib.sha256()
     for truth, rle in found:
         digest.update(f"{truth.id} {truth.box} {truth.area} {rle['counts']}".encode())
-
-    def reader() -> Callable[[int], np.ndarray]:
-        return lambda index: decode(found[index][1])
 
     return Sample(
         name=image["file_name"],
@@ -200,5 +218,9 @@ def _sample(folder: Path, image: Mapping[str, Any], found: list[tuple[Truth, Rle
         size=(image["width"], image["height"]),
         objects=tuple(truth for truth, _ in found),
         fingerprint=digest.hexdigest(),
-        read=reader,
+        read=partial(_reader, tuple(rle for _, rle in found)),
     )
+
+
+def _reader(rles: Sequence[Rle]) -> Callable[[int], np.ndarray]:
+    return lambda index: decode(rles[index])

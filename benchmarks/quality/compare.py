@@ -16,8 +16,8 @@ from .record import Difference, Record
 
 RESAMPLES = 10_000
 CONFIDENCE = 0.95
-_AT_A_TIME = 500
-"""Resamples: a row of counts over all images each."""
+_AT_A_TIME = 2**24
+"""Counts: of a resample, one for every image. The draws are the same however many are made at a time."""
 
 
 def bootstrap(values: Sequence[float], images: Sequence[str], seed: int) -> tuple[float, float] | None:
@@ -35,8 +35,9 @@ def bootstrap(values: Sequence[float], images: Sequence[str], seed: int) -> tupl
     counts = np.bincount(where)
     rng = np.random.default_rng(seed)
     means: list[np.ndarray] = []
-    for start in range(0, RESAMPLES, _AT_A_TIME):
-        drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), min(_AT_A_TIME, RESAMPLES - start))
+    at_a_time = min(500, max(1, _AT_A_TIME // len(names)))
+    for start in range(0, RESAMPLES, at_a_time):
+        drawn = rng.multinomial(len(names), np.full(len(names), 1 / len(names)), min(at_a_time, RESAMPLES - start))
         means.append((drawn @ sums) / (drawn @ counts))
     tail = 50 * (1 - CONFIDENCE)
     low, high = np.percentile(np.concatenate(means), (tail, 100 - tail))

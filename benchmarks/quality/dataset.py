@@ -11,6 +11,7 @@ from PIL import Image
 from lightsam.errors import DatasetError, ImageError
 
 from .evaluation import Evaluation
+from .places import Place, file_sha256, readable
 
 IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff")
 _ORIENTATION = 0x0112
@@ -39,14 +40,26 @@ class Sample:
 
     name: str
     """Of the file, below the folder of images."""
-    path: Path
+    path: Place
     size: tuple[int, int]
     """Width and height of the masks, in pixels; the image must have the same."""
     objects: tuple[Truth, ...]
     fingerprint: str
     """Changes when the ground truth does."""
     read: Callable[[], Callable[[int], np.ndarray]] = field(repr=False)
-    """Read the ground truth; what comes back decodes one object's (height, width) bool mask by its index."""
+    """Read the ground truth; what comes back decodes one object's (height, width) bool mask by its index. It can be
+    pickled: a sample goes to the process that evaluates it."""
+
+    def image_sha256(self) -> str:
+        """Of the image's file.
+
+        Raises:
+            ImageError: if it cannot be read.
+        """
+        try:
+            return file_sha256(self.path)
+        except OSError as error:
+            raise ImageError(f"{self.path} cannot be read ({error})") from error
 
 
 @dataclass(frozen=True)
@@ -72,13 +85,23 @@ class DataSet:
         chosen = np.random.default_rng(seed).choice(len(self.samples), limit, replace=False)
         return replace(self, samples=tuple(self.samples[index] for index in sorted(chosen)))
 
-    def sha256(self) -> str:
-        """Of the images' files and their ground truth."""
+    def sha256(self, images: Mapping[str, str] | None = None) -> str:
+        """Of the images' files and their ground truth.
+
+        Args:
+            images: what `Sample.image_sha256` gave, by the images' names; None reads them all.
+        """
         digest = hashlib.sha256()
         for sample in self.samples:
-            with sample.path.open("rb") as file:
-                image = hashlib.file_digest(file, "sha256").hexdigest()
+            image = sample.image_sha256() if images is None else images[sample.name]
             digest.update(f"{sample.name} {image} {sample.fingerprint}\n".encode())
+        return digest.hexdigest()
+
+    def truth_sha256(self) -> str:
+        """Of the images' names and their ground truth: no image is read."""
+        digest = hashlib.sha256()
+        for sample in self.samples:
+            digest.update(f"{sample.name} {sample.fingerprint}\n".encode())
         return digest.hexdigest()
 
     def check_images(self) -> None:
@@ -97,14 +120,14 @@ class DataSet:
                 )
 
 
-def image_size(path: Path) -> tuple[int, int]:
+def image_size(path: Place) -> tuple[int, int]:
     """Width and height of an upright image, from its header.
 
     Raises:
         ImageError: if it is missing, or no image.
     """
     try:
-        with Image.open(path) as image:
+        with Image.open(readable(path)) as image:
             width, height = image.size
             turned = image.getexif().get(_ORIENTATION, 1) >= 5
     except FileNotFoundError as error:

@@ -1,9 +1,10 @@
 """What an evaluation asks: data, prompts, and the protocol that makes a number comparable to others'."""
 
 from dataclasses import dataclass
-from pathlib import Path
 
 from lightsam.errors import UsageError
+
+from .places import Place
 
 BOX, POINT, CLICKS = "box", "point", "clicks"
 PROMPTS = (BOX, POINT, CLICKS)
@@ -94,10 +95,10 @@ class Evaluation:
 
     kind: str
     """Form of the ground truth: ``coco``, ``masks`` or ``bsds``."""
-    truth: Path
+    truth: Place
     """The COCO JSON, or the folder of mask PNGs or ``.mat`` files."""
-    images: Path
-    """Folder of the images."""
+    images: Place
+    """Folder of the images; a URL, as the truth, with COCO's JSON alone."""
     prompts: tuple[str, ...] = (BOX, POINT)
     clicks: int = 0
     """Clicks on each object; 0 for none."""

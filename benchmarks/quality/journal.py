@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -15,7 +15,7 @@ from lightsam.files import WriteError, ensure_writable, reason, write_text
 from lightsam.version import __version__
 
 from .coco import decode
-from .dataset import DataSet
+from .dataset import DataSet, Sample
 from .evaluation import CLICKS, Evaluation
 from .predictions import Scores
 from .worst import Case
@@ -55,6 +55,8 @@ class Line:
     """By kind of prompt."""
     worst: tuple[Case, ...]
     """Masks that were among the worst of the run so far."""
+    image_sha256: str = ""
+    """Of the image's file, in the journal of a shard; elsewhere `digest` holds that of all images."""
 
 
 class Journal:
@@ -81,9 +83,15 @@ class Journal:
         line = self._lines.get((subject, image))
         return None if line is None else line.scores
 
-    def worst(self, subject: str) -> list[Case]:
-        """Masks of a subject that were kept to be drawn."""
-        return [kept for (name, _), line in self._lines.items() if name == subject for kept in line.worst]
+    def image_sha256(self, subject: str, image: str) -> str:
+        """Of the file that was evaluated; empty where the line does not say, or there is none."""
+        line = self._lines.get((subject, image))
+        return "" if line is None else line.image_sha256
+
+    def worst(self, subject: str, data: DataSet) -> list[Case]:
+        """Masks of a subject that were kept to be drawn, in the order of the data."""
+        lines = (self._lines.get((subject, sample.name)) for sample in data.samples)
+        return [kept for line in lines if line is not None for kept in line.worst]
 
     def add(self, line: Line) -> None:
         """Write one image's scores down.
@@ -121,24 +129,53 @@ def opened(output: Path, run: str, data: DataSet, subjects: Sequence[str], overw
         WriteError: if nothing can be written there.
     """
     path = path_of(output)
-    ensure_writable(path.parent)
+    with locked(output):
+        lines = read(path, run, data, subjects, overwrite)
+        begin(path, run, lines)
+        yield Journal(path, lines)
+        path.unlink()
+
+
+@contextmanager
+def locked(output: Path, patience: float = 0) -> Iterator[None]:
+    """Keep other processes away from what is written for ``output`` until the block ends.
+
+    Args:
+        patience: seconds to wait for another process.
+
+    Raises:
+        UsageError: if another process is at it.
+        WriteError: if nothing can be written there.
+    """
+    lock = Path(f"{path_of(output)}.lock")
+    ensure_writable(lock.parent)
     held = False
     try:
-        with FileLock(f"{path}.lock", timeout=0):
-            lines = _lines(path, run, data, subjects, overwrite)
-            write_text(path, _as_text(Head(run)) + "".join(map(_as_text, lines)))
-            yield Journal(path, lines)
-            path.unlink()
+        with FileLock(lock, timeout=patience):
+            yield
     except Timeout as error:
         held = True
         raise UsageError(f"another evaluation is writing {output}: wait for it, or choose another --output") from error
     finally:
         if not held:  # by another process, which would lose its lock
-            Path(f"{path}.lock").unlink(missing_ok=True)
+            lock.unlink(missing_ok=True)
 
 
-def _lines(path: Path, run: str, data: DataSet, subjects: Sequence[str], overwrite: bool) -> list[Line]:
-    """Lines of the same run; none if there is none that may be continued."""
+def begin(path: Path, run: str, lines: Sequence[Line]) -> None:
+    """Write a journal with what is done already.
+
+    Raises:
+        WriteError: if the system refuses.
+    """
+    write_text(path, _as_text(Head(run)) + "".join(map(_as_text, lines)))
+
+
+def read(path: Path, run: str, data: DataSet, subjects: Sequence[str], overwrite: bool) -> list[Line]:
+    """Lines of the same run; none if there is none that may be continued.
+
+    Raises:
+        ContractError: if it is of another run, and may not be thrown away.
+    """
     if not path.exists():
         return []
     try:
@@ -148,8 +185,9 @@ def _lines(path: Path, run: str, data: DataSet, subjects: Sequence[str], overwri
         if convert(parse_json(head, path, what), Head, path, what).evaluation != run:
             raise ValueError("it asks something else, or of other data")
         lines = [convert(parse_json(line, path, what), Line, path, what) for line in rest]
+        samples = {sample.name: sample for sample in data.samples}
         for line in lines:
-            _check(line, data)
+            _check(line, samples)
         left_out = {line.subject for line in lines} - set(subjects)
         if left_out:
             raise ValueError(f"it began with {', '.join(sorted(left_out))}, too")
@@ -160,13 +198,13 @@ def _lines(path: Path, run: str, data: DataSet, subjects: Sequence[str], overwri
     return lines
 
 
-def _check(line: Line, data: DataSet) -> None:
+def _check(line: Line, samples: Mapping[str, Sample]) -> None:
     """Make sure that a line fits the ground truth.
 
     Raises:
         ValueError: if not.
     """
-    sample = next((sample for sample in data.samples if sample.name == line.image), None)
+    sample = samples.get(line.image)
     if sample is None:
         raise ValueError(f"it names an image that is not in the data: {line.image}")
     count = len(sample.objects)

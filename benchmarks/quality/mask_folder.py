@@ -7,7 +7,8 @@ not its colors), or ``cup_0.png``, ``cup_1.png``, ... hold one object each, in w
 import hashlib
 import re
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -17,6 +18,7 @@ from lightsam.errors import DatasetError
 
 from .dataset import DataSet, Sample, Truth, images_in, keep
 from .evaluation import MASKS, Evaluation
+from .places import local
 
 _NUMBERED = re.compile(r"(.+)_(\d+)")
 _MODES = ("1", "L", "P", "I;16", "I")
@@ -28,14 +30,15 @@ def read(evaluation: Evaluation) -> DataSet:
     Raises:
         DatasetError: for masks without an image, of no known kind, or of different sizes.
     """
-    folder = evaluation.truth
+    folder = local(evaluation.truth, "masks")
     if not folder.is_dir():
         raise DatasetError(f"there is no folder of masks {folder}")
     files = sorted(path for path in folder.iterdir() if path.suffix.lower() == ".png")
     if not files:
         raise DatasetError(f"{folder} holds no PNG")
-    images = images_in(evaluation.images)
-    together, apart = _assigned(files, images, evaluation.images)
+    photographs = local(evaluation.images, "images with masks")
+    images = images_in(photographs)
+    together, apart = _assigned(files, images, photographs)
     dropped: Counter[str] = Counter({"images without objects": len(images)})
     samples = []
     for stem in sorted({*together, *apart}):
@@ -111,14 +114,16 @@ def _sample(evaluation: Evaluation, image: Path, files: list[Path], together: bo
     if len(shapes) > 1:
         raise DatasetError(f"the masks of {image} differ in size")
     height, width = shapes.pop()
+    read = partial(_reader, files[0] if together else None, sources)
+    return Sample(image.name, image, (width, height), tuple(objects), digest.hexdigest(), read)
 
-    def reader() -> Callable[[int], np.ndarray]:
-        label_image = _labels(files[0]) if together else None
 
-        def mask(index: int) -> np.ndarray:
-            path, value = sources[index]
-            return _labels(path) != 0 if label_image is None else label_image == value
+def _reader(together: Path | None, sources: Sequence[tuple[Path, int | None]]) -> Callable[[int], np.ndarray]:
+    """What decodes an object, from the label image of all, or else from the file of each."""
+    label_image = None if together is None else _labels(together)
 
-        return mask
+    def mask(index: int) -> np.ndarray:
+        path, value = sources[index]
+        return _labels(path) != 0 if label_image is None else label_image == value
 
-    return Sample(image.name, image, (width, height), tuple(objects), digest.hexdigest(), reader)
+    return mask

@@ -7,12 +7,12 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from lightsam.overlay import draw_overlay
-from lightsam.transforms import open_image
 from lightsam_exporters.html import render
 from lightsam_exporters.thumbnails import data_uri, scaled_prompt, thumbnail_size
 
 from .coco import decode
 from .dataset import DataSet, Sample
+from .places import open_image_at
 from .record import Record
 from .report import notes, tables
 from .worst import Case
@@ -48,7 +48,7 @@ def as_html(records: Sequence[Record], worst: Sequence[Case] = (), data: DataSet
 
 
 def _figure(case: Case, sample: Sample) -> Figure:
-    image = open_image(sample.path)
+    image = open_image_at(sample.path)
     size = thumbnail_size(image)
     small = image.resize(size, Image.Resampling.LANCZOS)
     truth, found = _shrunk(sample.read()(case.index), size), _shrunk(decode(case.mask), size)

@@ -11,10 +11,10 @@ from torch.nn import functional as F
 from lightsam.geometry import Frame
 from lightsam.predictor import Encoding, Prediction, Predictor
 from lightsam.prompts import Prompt
-from lightsam.transforms import open_image
 
 from .dataset import Sample
 from .evaluation import BEST, BOX, CLICKS, POINT, THROUGH_MODEL, Evaluation
+from .places import open_image_at
 from .prompts import Click, box_of, centre, next_click
 from .scores import Target
 
@@ -48,7 +48,7 @@ def prediction(
         PromptError: if the decoder has too few slots for the clicks.
     """
     settings, rules = evaluation.settings, evaluation.rules
-    encoding = predictor.encode(open_image(sample.path))
+    encoding = predictor.encode(open_image_at(sample.path))
     decode = sample.read()
     rng = np.random.default_rng([evaluation.seed, crc32(sample.name.encode())])  # whatever came before
     scores = {kind: Scores() for kind in settings}

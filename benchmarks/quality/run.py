@@ -3,7 +3,7 @@
 import datetime
 import hashlib
 import platform
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -62,54 +62,96 @@ def evaluate(
     names = [candidate.name for candidate in candidates]
     with opened(output, digest(evaluation, data_sha256), data, names, overwrite) as journal:
         subjects: list[Evaluated] = []
-        results: list[Result] = []
-        worst: list[Case] = []
         for candidate in candidates:
             loaded = candidate.load()
-            found, cases = _one(candidate.name, loaded, data, evaluation, journal, on_step)
-            about = Evaluated(candidate.name, loaded.subject, loaded.files, loaded.runs_on, loaded.changed)
-            subjects.append(about)
-            results += [
-                _result(candidate.name, kind, found[kind], data, evaluation.seed) for kind in evaluation.settings
-            ]
-            worst += cases
+            score(candidate.name, loaded, data, evaluation, journal, on_step=on_step)
+            subjects.append(evaluated(candidate.name, loaded))
             del loaded  # one at a time is in memory
-        record = _record(evaluation, data, data_sha256, subjects, results)
-        record = _with_differences(record, pairs)
-        write(record, output)
-    return Outcome(record, tuple(worst))
+        outcome = gather(subjects, data, data_sha256, evaluation, journal, pairs)
+        write(outcome.record, output)
+    return outcome
 
 
-def _one(
-    name: str, loaded: Loaded, data: DataSet, evaluation: Evaluation, journal: Journal, on_step: OnStep
-) -> tuple[dict[str, Scores], list[Case]]:
-    """Scores of all images behind one another."""
-    sha256 = _identity(loaded)
+def score(
+    name: str,
+    loaded: Loaded,
+    data: DataSet,
+    evaluation: Evaluation,
+    journal: Journal,
+    *,
+    images: Mapping[str, str] | None = None,
+    on_step: OnStep = lambda _: None,
+) -> None:
+    """Evaluate one subject on every image that the journal lacks, and add a line to it for each.
+
+    Args:
+        name: of the subject.
+        images: sha256 of the images' files by their names, for the lines of a shard.
+        on_step: told of each image as it begins.
+
+    Raises:
+        ContractError: if the journal was begun with other weights or files.
+        ImageError: if an image is damaged.
+        WriteError: if the journal cannot be written.
+    """
+    sha256 = identity(loaded)
     journal.check(name, sha256)
-    worst = Worst(name, journal.worst(name))
-    together = {kind: Scores() for kind in evaluation.settings}
+    worst = Worst(name, journal.worst(name, data))
     for number, sample in enumerate(data.samples, 1):
         on_step(f"{name}: image {number} of {len(data.samples)}")
-        scores = journal.scores(name, sample.name)
-        if scores is None:
-            kept: list[Case] = []
+        if journal.scores(name, sample.name) is not None:
+            continue
+        kept: list[Case] = []
 
-            def offer(kind: str, index: int, iou: float, mask: np.ndarray, prompt: Prompt) -> None:
-                case = worst.offer(sample.name, kind, index, iou, mask, prompt)  # noqa: B023  # called at once
-                if case is not None:
-                    kept.append(case)  # noqa: B023
+        def offer(kind: str, index: int, iou: float, mask: np.ndarray, prompt: Prompt) -> None:
+            case = worst.offer(sample.name, kind, index, iou, mask, prompt)  # noqa: B023  # called at once
+            if case is not None:
+                kept.append(case)  # noqa: B023
 
-            scores = prediction(loaded.predictor, sample, evaluation, offer)
-            journal.add(Line(name, sha256, sample.name, scores, tuple(kept)))
-        for kind, one in scores.items():
-            together[kind].ious += one.ious
-            together[kind].boundary_ious += one.boundary_ious
-            together[kind].click_ious += one.click_ious
-            together[kind].not_finite += one.not_finite
-    return together, worst.cases
+        scores = prediction(loaded.predictor, sample, evaluation, offer)
+        image = "" if images is None else images[sample.name]
+        journal.add(Line(name, sha256, sample.name, scores, tuple(kept), image))
 
 
-def _identity(loaded: Loaded) -> str:
+def gather(
+    subjects: Sequence[Evaluated],
+    data: DataSet,
+    data_sha256: str,
+    evaluation: Evaluation,
+    journal: Journal,
+    pairs: Sequence[tuple[str, str]],
+) -> Outcome:
+    """The record of what a journal holds, in the order of the data, whoever wrote its lines and when.
+
+    Args:
+        subjects: each with a line for every image.
+        data_sha256: `DataSet.sha256`.
+        pairs: names of subjects that are to be compared, A and B.
+    """
+    results: list[Result] = []
+    worst: list[Case] = []
+    for subject in subjects:
+        together = {kind: Scores() for kind in evaluation.settings}
+        for sample in data.samples:
+            scores = journal.scores(subject.name, sample.name)
+            assert scores is not None  # each has a line for every image
+            for kind, one in scores.items():
+                together[kind].ious += one.ious
+                together[kind].boundary_ious += one.boundary_ious
+                together[kind].click_ious += one.click_ious
+                together[kind].not_finite += one.not_finite
+        results += [_result(subject.name, kind, together[kind], data, evaluation.seed) for kind in evaluation.settings]
+        worst += Worst(subject.name, journal.worst(subject.name, data)).cases
+    record = _record(evaluation, data, data_sha256, subjects, results)
+    return Outcome(_with_differences(record, pairs), tuple(worst))
+
+
+def evaluated(name: str, loaded: Loaded) -> Evaluated:
+    """What the record says of a subject."""
+    return Evaluated(name, loaded.subject, loaded.files, loaded.runs_on, loaded.changed)
+
+
+def identity(loaded: Loaded) -> str:
     """Of weights, files and what runs them: all that changes a subject's answers."""
     facts = (loaded.subject.weights.sha256, sorted(loaded.files.items()), loaded.subject.image_size, loaded.runs_on)
     return hashlib.sha256(repr(facts).encode()).hexdigest()

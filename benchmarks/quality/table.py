@@ -7,13 +7,14 @@ from msgspec import Struct
 from lightsam.errors import UsageError
 
 from .evaluation import KINDS, Evaluation
+from .places import place
 
 
 class EvaluateTable(Struct, frozen=True, forbid_unknown_fields=True):
     """Its keys: ``images``, one of ``coco``, ``masks`` and ``bsds``, and what differs from `Evaluation`'s defaults."""
 
     images: str
-    """Folder of the images."""
+    """Folder of the images; with ``coco`` it may be a URL, as may that."""
     coco: str | None = None
     """Ground truth: a JSON file of COCO's annotations."""
     masks: str | None = None
@@ -50,8 +51,8 @@ class EvaluateTable(Struct, frozen=True, forbid_unknown_fields=True):
         ((kind, truth),) = truths.items()
         return Evaluation(
             kind,
-            Path(truth),
-            Path(self.images),
+            place(truth),
+            place(self.images),
             self.prompts,
             self.clicks,
             self.limit,

@@ -42,8 +42,9 @@ def sweep(
     """Export, judge, time or evaluate many combinations; started again, it goes on where it was."""
     from lightsam.errors import BenchmarkError, UsageError
     from lightsam.files import check_suffix
+    from lightsam_benchmarks.executor import Executor
     from lightsam_benchmarks.latency.record import OK
-    from lightsam_benchmarks.sweep import Executor, run_sweep, warning
+    from lightsam_benchmarks.sweep import run_sweep, warning
     from lightsam_benchmarks.sweep_file import TRADEOFF, load_sweep
     from lightsam_benchmarks.tradeoff.writers import WRITERS
 
