@@ -13,6 +13,8 @@ from lightsam_exporters.lint.files import LintReport
 from lightsam_exporters.manifest import Manifest
 from lightsam_exporters.parity.suite import SuiteFile
 
+from .edges import record as edges
+from .instances import record as instances
 from .latency import record as latency
 from .quality import record as quality
 from .rewrites import record as rewrites
@@ -28,6 +30,8 @@ SCHEMAS: dict[str, tuple[type, str]] = {
     "lint": (LintReport, "Report of `lightsam lint --json`"),
     "latency-record": (latency.Record, "Record of `lightsam benchmark`"),
     "quality-record": (quality.Record, "Record of `lightsam evaluate`"),
+    "edges-record": (edges.Record, "Record of `lightsam evaluate edges`"),
+    "instances-record": (instances.Record, "Record of `lightsam evaluate instances`"),
     "rewrites-record": (rewrites.Record, "Record of `lightsam benchmark rewrites`"),
     "tradeoff-record": (tradeoff.Record, "Record of a sweep's `tradeoff`"),
     "suite": (SuiteFile, "Suite of images and prompts for `lightsam parity`"),

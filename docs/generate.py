@@ -212,6 +212,24 @@ def quality(record: str) -> str:
     return markdown([read(ROOT / record)])
 
 
+def instances(record: str) -> str:
+    """The tables of a record of instances."""
+    from lightsam_benchmarks.instances.report import markdown
+    from lightsam_benchmarks.instances.storage import read
+
+    return markdown([read(ROOT / record)])
+
+
+def edges(record: str) -> str:
+    """The tables of a record of edges, and its curve."""
+    from lightsam_benchmarks.edges.plots import curve
+    from lightsam_benchmarks.edges.record import read
+    from lightsam_benchmarks.edges.report import markdown
+
+    found = read(ROOT / record)
+    return f"{markdown([found])}\n<div>\n{curve(found).strip()}\n</div>"
+
+
 def tradeoff(record: str) -> str:
     """The tables of a sweep's tradeoff, and its plots."""
     from lightsam_benchmarks.tradeoff.page import plots_of
@@ -368,8 +386,10 @@ GENERATORS: dict[str, Callable[..., str]] = {
     "contract": contract,
     "contract_models": contract_models,
     "contract_version": contract_version,
+    "edges": edges,
     "gates": gates,
     "latency": latency,
+    "instances": instances,
     "lint_devices": lint_devices,
     "graphs": graphs,
     "lint_rules": lint_rules,

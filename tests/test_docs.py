@@ -14,6 +14,10 @@ import typer.main
 from lightsam.cli import app
 from lightsam.models import MODELS
 from lightsam.stages import POINT_SLOTS, split
+from lightsam_benchmarks.edges import record as edges
+from lightsam_benchmarks.edges import report as edges_report
+from lightsam_benchmarks.instances import report as instances_report
+from lightsam_benchmarks.instances import storage as instances_storage
 from lightsam_benchmarks.latency import record as latency
 from lightsam_benchmarks.latency import report as latency_report
 from lightsam_benchmarks.latency.plan import SCOPES
@@ -208,6 +212,8 @@ def test_every_target_is_there():
 def test_the_tables_of_every_record_are_on_its_page(path):
     kind = path.parent.parent.name
     markdown = {
+        "edges": lambda: edges_report.markdown([edges.read(path)]),
+        "instances": lambda: instances_report.markdown([instances_storage.read(path)]),
         "latency": lambda: latency_report.markdown([latency.read(path)]),
         "quality": lambda: quality_report.markdown([storage.read(path)]),
         "rewrites": lambda: rewrites_report.markdown([rewrites.read(path)]),

@@ -1,10 +1,12 @@
 """``lightsam evaluate``: masks against ground truth."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lightsam.cli import edges, instances
 from lightsam.cli.console import DownloadBar, out, progress
 from lightsam.cli.groups import RUN, RunByDefault
 from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples, names_in
@@ -19,6 +21,7 @@ _EPILOG = examples(
     "lightsam evaluate artifacts/mobile_sam --coco zoo.json --images zoo --clicks 5 --output out.json --page out.html",
     "lightsam evaluate mobile_sam --vs artifacts/mobile_sam/onnx-float16 --masks masks --images photos --output o.json",
     "lightsam evaluate artifacts/mobile_sam/onnx-float16 --bsds groundTruth/test --images images/test --output b.json",
+    "lightsam evaluate mobile_sam --coco s3://bucket/sa.json --images s3://bucket/sa --shards 1000 --output sa.json",
 )
 
 app = typer.Typer(
@@ -28,6 +31,8 @@ app = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
+app.command(epilog=edges.EPILOG)(edges.edges)
+app.command(epilog=instances.EPILOG)(instances.instances)
 
 
 @app.command(name=RUN, epilog=_EPILOG)
@@ -38,9 +43,13 @@ def run(
             metavar="SUBJECT...", help="A model's name (PyTorch), a folder of exports, or one of its folders."
         ),
     ],
-    images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the images.")],
+    images: Annotated[
+        str, typer.Option(metavar="DIR", help="Folder of the images; with --coco also a URL, such as s3://photos/val.")
+    ],
     output: Annotated[Path, typer.Option(metavar="FILE.json", help="The record.")],
-    coco: Annotated[Path | None, typer.Option(metavar="FILE.json", help="Ground truth: annotations as COCO's.")] = None,
+    coco: Annotated[
+        str | None, typer.Option(metavar="FILE.json", help="Ground truth: annotations as COCO's; a path or a URL.")
+    ] = None,
     masks: Annotated[
         Path | None,
         typer.Option(metavar="DIR", help="Ground truth: STEM.png, a value an object, or STEM_0.png, STEM_1.png, ..."),
@@ -76,6 +85,13 @@ def run(
     page: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Also a page, with the worst answers as images.")
     ] = None,
+    shards: Annotated[
+        int | None, typer.Option(help="Of very many images: so many parts, each in a process of its own; same record.")
+    ] = None,
+    jobs: Annotated[int, typer.Option(help="With --shards: at a time, by Dask where it is more than one.")] = 1,
+    scheduler: Annotated[
+        str | None, typer.Option(metavar="ADDRESS", help="With --shards: a Dask scheduler that runs already.")
+    ] = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record that is there.")] = False,
     threads: Annotated[int | None, typer.Option(help="On the CPU; what each runtime takes by default.")] = None,
     unit: Unit = None,
@@ -83,18 +99,23 @@ def run(
     accept_license: AcceptLicense = False,
 ) -> None:
     """Prompt every annotated object, and measure the masks; started again after a kill, it goes on where it was."""
-    from lightsam.errors import ArtifactExistsError
+    from lightsam.cli.evaluate_shards import run_shards
+    from lightsam.errors import ArtifactExistsError, UsageError
     from lightsam.files import check_suffix, ensure_writable, write_text
+    from lightsam_benchmarks.executor import Executor
     from lightsam_benchmarks.quality import ground_truth, report
     from lightsam_benchmarks.quality.page import as_html
     from lightsam_benchmarks.quality.run import evaluate
-    from lightsam_benchmarks.quality.subjects import Loading, find
+    from lightsam_benchmarks.quality.shards import Asked, folder_of, refuse_other
+    from lightsam_benchmarks.quality.subjects import Loading
     from lightsam_exporters.formats.running import RunOptions
 
     settings = _evaluation(
         coco=coco, masks=masks, bsds=bsds, images=images, prompts=prompts, clicks=clicks, limit=limit, seed=seed,
         protocol=protocol, annotator=annotator, drop_empty=drop_empty,
     )  # fmt: skip
+    if shards is not None:  # other processes read them, whose current folder may be another
+        settings = replace(settings, truth=settings.truth.absolute(), images=settings.images.absolute())
     check_suffix(output, (".json",))
     if page is not None:
         check_suffix(page, (".html",))
@@ -105,15 +126,20 @@ def run(
         RunOptions(unit, numerics, threads=threads), accept_license,
         DownloadBar(),
     )  # fmt: skip
-    found, others = find(subjects, [] if vs is None else [vs], loading, settings)
-    data = ground_truth.load(settings)
+    if shards is None and (jobs != 1 or scheduler is not None):
+        raise UsageError("--jobs and --scheduler are for an evaluation in shards: say how many with --shards")
+    asked, executor = Asked(tuple(subjects), () if vs is None else (vs,), loading, settings), Executor(jobs, scheduler)
+    candidates, pairs = asked.candidates()
+    data = ground_truth.load(settings, check_images=shards is None)
     ensure_writable(output.parent)
     if page is not None:
         ensure_writable(page.parent)
-    candidates = [*found, *(one for one in others if one not in found)]
-    pairs = [(one.name, other.name) for one in found for other in others if one.name != other.name]
-    with progress(len(candidates) * len(data.samples)) as begin:
-        outcome = evaluate(candidates, data, settings, output, pairs=pairs, overwrite=overwrite, on_step=begin)
+    if shards is not None:
+        outcome = run_shards(asked, data, output, shards, executor, overwrite)
+    else:
+        refuse_other(folder_of(output), "a run with --shards", overwrite)
+        with progress(len(candidates) * len(data.samples)) as begin:
+            outcome = evaluate(candidates, data, settings, output, pairs=pairs, overwrite=overwrite, on_step=begin)
     print_tables(report.tables(outcome.record), report.notes(outcome.record), [])
     written = [output]
     if page is not None:
@@ -124,10 +150,10 @@ def run(
 
 def _evaluation(
     *,
-    coco: Path | None,
+    coco: str | None,
     masks: Path | None,
     bsds: Path | None,
-    images: Path,
+    images: str,
     prompts: str,
     clicks: int,
     limit: int | None,
@@ -138,12 +164,15 @@ def _evaluation(
 ) -> "Evaluation":
     from lightsam.errors import UsageError
     from lightsam_benchmarks.quality.evaluation import BSDS, COCO, MASKS, Evaluation
+    from lightsam_benchmarks.quality.places import place
 
     given = {kind: path for kind, path in ((COCO, coco), (MASKS, masks), (BSDS, bsds)) if path is not None}
     if len(given) != 1:
         raise UsageError("give the ground truth as one of --coco FILE.json, --masks DIR and --bsds DIR")
     ((kind, truth),) = given.items()
-    return Evaluation(kind, truth, images, names_in(prompts), clicks, limit, seed, protocol, annotator, drop_empty)
+    return Evaluation(
+        kind, place(truth), place(images), names_in(prompts), clicks, limit, seed, protocol, annotator, drop_empty
+    )
 
 
 @app.command(

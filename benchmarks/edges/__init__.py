@@ -1,0 +1,7 @@
+"""Zero-shot edges: the masks of everything in an image, drawn as an edge map and scored as BSDS500 scores edges.
+
+The way of the data: `detection` makes the edge map of an image, by a `recipe`; `truth` reads the boundaries that people
+drew; `thinning` and `matching` count the pixels on which both agree, at 99 thresholds; `scores` makes ODS, OIS, AP and
+R50 of the counts. `run` goes over all images and, with its `journal`, survives being killed. `record` is what comes
+out, and `report`, `plots`, `page` and `writers` show it.
+"""

@@ -1,0 +1,107 @@
+"""``lightsam evaluate edges``: zero-shot edges against the boundaries that people drew."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from lightsam.cli.console import DownloadBar, out, progress
+from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples, names_in
+from lightsam.cli.tables import print_tables
+from lightsam_exporters.formats import FORMATS
+
+EPILOG = examples(
+    "lightsam evaluate edges mobile_sam --bsds groundTruth/test --images images/test --output edges.json",
+    "lightsam evaluate edges mobile_sam artifacts/mobile_sam --format onnx --bsds groundTruth/test "
+    "--images images/test --limit 20 --output edges.json --plot edges.svg",
+)
+
+
+def edges(
+    subjects: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SUBJECT...", help="A model's name (PyTorch), a folder of exports, or one of its folders."
+        ),
+    ],
+    bsds: Annotated[Path, typer.Option(metavar="DIR", help="Boundaries: BSDS500's .mat files.")],
+    images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the images.")],
+    output: Annotated[Path, typer.Option(metavar="FILE.json", help="The record.")],
+    limit: Annotated[int | None, typer.Option(help="Evaluate this many images, drawn by the seed.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the sample.")] = 0,
+    boundary: Annotated[
+        str, typer.Option(help="Whose pixels a mask's edge is made of: outer, inner or both.")
+    ] = "both",
+    border: Annotated[int, typer.Option(help="Pixels along the image's edge that are set to zero.")] = 5,
+    smoothing: Annotated[
+        float, typer.Option(help="Standard deviation of the Gaussian before edge NMS, in pixels; 0 for none.")
+    ] = 1.0,
+    nms: Annotated[str, typer.Option(help="How edges are thinned: ridge or none.")] = "ridge",
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of models: as for an export; repeatable, a subject each. trained by default.",
+            metavar="official|SET|trained|seeded|auto|PATH",
+        ),
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(help="Of models: side of the square input.")] = None,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help=f"Of folders: {', '.join(FORMATS)}, separated by commas.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="Of folders: this precision alone.")] = None,
+    plot: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="Also precision over recall: a plot (.svg), or a page with tables (.html)."),
+    ] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record that is there.")] = False,
+    threads: Annotated[int | None, typer.Option(help="On the CPU; what each runtime takes by default.")] = None,
+    unit: Unit = None,
+    numerics: Numerics = "declared",
+    accept_license: AcceptLicense = False,
+) -> None:
+    """Find edges by the masks of everything, and score them as BSDS500 does; a killed run goes on where it was."""
+    from importlib.util import find_spec
+
+    from lightsam.errors import ArtifactExistsError, FormatUnavailableError
+    from lightsam.files import check_suffix, ensure_writable, write_by_suffix
+    from lightsam_benchmarks.edges import report, truth
+    from lightsam_benchmarks.edges.recipe import Recipe
+    from lightsam_benchmarks.edges.run import evaluate
+    from lightsam_benchmarks.edges.writers import WRITERS
+    from lightsam_benchmarks.quality.evaluation import BSDS, POINT, Evaluation
+    from lightsam_benchmarks.quality.subjects import Loading, find
+    from lightsam_exporters.formats.running import RunOptions
+
+    recipe = Recipe(boundary=boundary, border=border, smoothing=smoothing, nms=nms)
+    asked = Evaluation(BSDS, bsds, images, (POINT,), limit=limit, seed=seed)
+    check_suffix(output, (".json",))
+    needed = {"scipy": "evaluate"}
+    if plot is not None:
+        check_suffix(plot, WRITERS)
+        needed["matplotlib"] = "plots"
+    for package, extra in needed.items():
+        if find_spec(package) is None:
+            raise FormatUnavailableError.for_extra(extra, package)
+    if output.exists() and not overwrite:
+        raise ArtifactExistsError(f"{output} is there already: choose another --output, or say --overwrite")
+    loading = Loading(
+        tuple(weights or ()), image_size, names_in(format_name), precision,
+        RunOptions(unit, numerics, threads=threads), accept_license,
+        DownloadBar(),
+    )  # fmt: skip
+    candidates, _ = find(subjects, [], loading, asked)
+    data = truth.read(bsds, images).sampled(limit, seed)
+    data.check_images()
+    for path in (output, plot):
+        if path is not None:
+            ensure_writable(path.parent)
+    with progress(len(candidates) * len(data.samples)) as begin:
+        record = evaluate(
+            candidates, data, recipe, output, limit=limit, seed=seed, overwrite=overwrite, on_step=begin
+        )  # fmt: skip
+    print_tables(report.tables(record), report.notes(record), [])
+    written = [output]
+    if plot is not None:
+        write_by_suffix(plot, WRITERS, record)
+        written.append(plot)
+    out.print(f"written to {' and '.join(map(str, written))}", soft_wrap=True, markup=False)

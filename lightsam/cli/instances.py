@@ -1,0 +1,155 @@
+"""``lightsam evaluate instances``: masks for detector boxes, and their average precision."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from lightsam.cli.console import DownloadBar, out, progress
+from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples, names_in
+from lightsam.cli.tables import print_tables
+from lightsam_exporters.formats import FORMATS
+
+if TYPE_CHECKING:
+    from lightsam_benchmarks.instances.request import Request
+
+EPILOG = examples(
+    "lightsam evaluate instances mobile_sam --annotations instances_val2017.json --images val2017 "
+    "--boxes coco_vitdet.json --mask best --output coco.json",
+    "lightsam evaluate instances artifacts/mobile_sam/onnx-float32 --annotations test.json --images test "
+    "--boxes jittered --output jittered.json",
+    "lightsam evaluate instances mobile_sam --sets seginw --output seginw.json",
+)
+
+
+def instances(
+    subjects: Annotated[
+        list[str],
+        typer.Argument(
+            metavar="SUBJECT...", help="A model's name (PyTorch), a folder of exports, or one of its folders."
+        ),
+    ],
+    output: Annotated[Path, typer.Option(metavar="FILE.json", help="The record.")],
+    annotations: Annotated[
+        str | None, typer.Option(metavar="FILE.json|URL", help="Ground truth: annotations as COCO's or LVIS's.")
+    ] = None,
+    boxes: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FILE.json|URL|ground-truth|jittered",
+            help="A detector's boxes as COCO's results, the annotations' own, or these moved and scaled.",
+        ),
+    ] = None,
+    images: Annotated[str | None, typer.Option(metavar="DIR|URL", help="Folder of the images.")] = None,
+    sets: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR", help="Instead of the three: every folder in it is a set of annotations, boxes.json, images."
+        ),
+    ] = None,
+    mask: Annotated[
+        str, typer.Option(help="What answers a box: single (mask 0) or best (of three, by predicted IoU).")
+    ] = "single",
+    shift: Annotated[
+        float | None, typer.Option(help="Of jittered boxes: a centre moves by up to this share of the sides; 0.1.")
+    ] = None,
+    scale: Annotated[
+        float | None, typer.Option(help="Of jittered boxes: a side changes by up to this share; 0.1.")
+    ] = None,
+    limit: Annotated[int | None, typer.Option(help="Evaluate this many images of a set, drawn by the seed.")] = None,
+    seed: Annotated[int, typer.Option(help="Of the sample and of jittered boxes.")] = 0,
+    vs: Annotated[
+        str | None, typer.Option("--vs", metavar="OTHER", help="Another subject; the difference to each.")
+    ] = None,
+    weights: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Of models: as for an export; repeatable, a subject each. trained by default.",
+            metavar="official|SET|trained|seeded|auto|PATH",
+        ),
+    ] = None,
+    image_size: Annotated[int | None, typer.Option(help="Of models: side of the square input.")] = None,
+    format_name: Annotated[
+        str | None, typer.Option("--format", help=f"Of folders: {', '.join(FORMATS)}, separated by commas.")
+    ] = None,
+    precision: Annotated[str | None, typer.Option(help="Of folders: this precision alone.")] = None,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record that is there.")] = False,
+    threads: Annotated[int | None, typer.Option(help="On the CPU; what each runtime takes by default.")] = None,
+    unit: Unit = None,
+    numerics: Numerics = "declared",
+    accept_license: AcceptLicense = False,
+) -> None:
+    """Ask for the mask of every box, and measure AP; started again after a kill, it goes on where it was."""
+    from lightsam.errors import ArtifactExistsError
+    from lightsam.files import check_suffix, ensure_writable
+    from lightsam_benchmarks.instances import report
+    from lightsam_benchmarks.instances.run import evaluate
+    from lightsam_benchmarks.instances.sets import load
+    from lightsam_benchmarks.quality.evaluation import BOX, COCO, Evaluation
+    from lightsam_benchmarks.quality.subjects import Loading, find
+    from lightsam_exporters.formats.running import RunOptions
+
+    request = _request(annotations, boxes, images, sets, mask, shift, scale, limit, seed)
+    check_suffix(output, (".json",))
+    if output.exists() and not overwrite:
+        raise ArtifactExistsError(f"{output} is there already: choose another --output, or say --overwrite")
+    loading = Loading(
+        tuple(weights or ()), image_size, names_in(format_name), precision,
+        RunOptions(unit, numerics, threads=threads), accept_license,
+        DownloadBar(),
+    )  # fmt: skip
+    first = request.sets[0]
+    boxes_alone = Evaluation(COCO, first.annotations, first.images, (BOX,))
+    found, others = find(subjects, [] if vs is None else [vs], loading, boxes_alone)
+    read = load(request)
+    ensure_writable(output.parent)
+    candidates = [*found, *(one for one in others if one not in found)]
+    pairs = [(one.name, other.name) for one in found for other in others if one.name != other.name]
+    with progress(len(candidates) * sum(one.asked for one in read)) as begin:
+        record = evaluate(candidates, read, request, output, pairs=pairs, overwrite=overwrite, on_step=begin)
+    print_tables(report.tables(record), report.notes(record), [])
+    out.print(f"written to {output}", soft_wrap=True, markup=False)
+
+
+def _request(
+    annotations: str | None,
+    boxes: str | None,
+    images: str | None,
+    sets: Path | None,
+    mask: str,
+    shift: float | None,
+    scale: float | None,
+    limit: int | None,
+    seed: int,
+) -> "Request":
+    from lightsam.errors import UsageError
+    from lightsam_benchmarks.instances import request
+    from lightsam_benchmarks.instances.sets import BOXES, find
+    from lightsam_benchmarks.quality.places import place
+
+    made = boxes in (request.GROUND_TRUTH, request.JITTERED)
+    kind = boxes if made and boxes is not None else request.DETECTIONS
+    if kind != request.JITTERED and (shift, scale) != (None, None):
+        raise UsageError("--shift and --scale are of --boxes jittered, which is not asked for")
+    passed_over: tuple[str, ...] = ()
+    if sets is not None:
+        if annotations is not None or images is not None:
+            raise UsageError("--sets has annotations and images of its own: leave --annotations and --images out")
+        if boxes is not None and not made:
+            raise UsageError(f"--sets takes each set's {BOXES}: leave --boxes out, or say ground-truth or jittered")
+        files, passed_over = find(sets, kind)
+    elif annotations is None or images is None or boxes is None:
+        raise UsageError("give --annotations FILE.json, --boxes and --images DIR; or --sets DIR")
+    else:
+        truth = place(annotations)
+        files = (request.SetFiles(truth.name, truth, place(images), None if made else place(boxes)),)
+    return request.Request(
+        sets=files,
+        boxes=kind,
+        mask=mask,
+        limit=limit,
+        seed=seed,
+        shift=request.SHIFT if shift is None else shift,
+        scale=request.SCALE if scale is None else scale,
+        passed_over=passed_over,
+    )
