@@ -46,7 +46,7 @@ demo: $(OUTPUT)/$(MODEL)/onnx-$(DEMO_PRECISION)/export.json  ## a page that segm
 
 # Trained weights or none: a page of random masks shows nothing.
 $(OUTPUT)/$(MODEL)/onnx-%/export.json: | .venv/.ready
-	$(LIGHTSAM) export $(MODEL) --to onnx --precision $* --weights $(patsubst auto,trained,$(WEIGHTS)) --output $(OUTPUT)
+	$(LIGHTSAM) export $(MODEL) --to onnx --precision $* $(if $(PRECISION),,--decoder-precision $*) --weights $(patsubst auto,trained,$(WEIGHTS)) --output $(OUTPUT)
 
 benchmark: $(BENCHMARKED:%=$(OUTPUT)/%/manifest.json)  ## time MobileSAM and RepViT-SAM on PyTorch, ONNX Runtime and LiteRT
 	$(LIGHTSAM) benchmark $(BENCHMARKED:%=$(OUTPUT)/%) --format torch,onnx,tflite $(FLAGS)
