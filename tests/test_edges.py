@@ -27,11 +27,11 @@ from lightsam.geometry import Frame
 from lightsam_benchmarks.edges import record as records
 from lightsam_benchmarks.edges import run, truth
 from lightsam_benchmarks.edges.detection import detect, edges_of_mask, finished, thinned_across
-from lightsam_benchmarks.edges.journal import path_of
 from lightsam_benchmarks.edges.matching import THRESHOLDS, Counts, count, pair
 from lightsam_benchmarks.edges.recipe import Recipe
 from lightsam_benchmarks.edges.scores import average_precision, recall_at, scores
 from lightsam_benchmarks.edges.thinning import thinned
+from lightsam_benchmarks.journals import path_of
 
 WIDTH, HEIGHT = 100, 75  # of the diagonal of 125 pixels .04 are 5
 

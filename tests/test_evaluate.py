@@ -19,9 +19,9 @@ from lightsam import load_model
 from lightsam.errors import ContractError
 from lightsam.geometry import Frame
 from lightsam.predictor import Encoding, Prediction, Predictor
+from lightsam_benchmarks.journals import path_of
 from lightsam_benchmarks.quality import ground_truth, predictions, run, storage
 from lightsam_benchmarks.quality.evaluation import Evaluation
-from lightsam_benchmarks.quality.journal import path_of
 from lightsam_benchmarks.quality.predictions import prediction
 
 

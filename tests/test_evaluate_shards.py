@@ -12,9 +12,9 @@ import torch
 from annotated import NAMES, write_bsds, write_coco, write_images, write_masks
 
 from lightsam import load_model
+from lightsam_benchmarks.journals import path_of
 from lightsam_benchmarks.quality import compare, run, shards
 from lightsam_benchmarks.quality.compare import bootstrap
-from lightsam_benchmarks.quality.journal import path_of
 from lightsam_benchmarks.quality.predictions import prediction
 from lightsam_benchmarks.quality.shards import Shard, ShardResult, Work, folder_of, score_shard
 

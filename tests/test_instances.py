@@ -19,8 +19,8 @@ from lightsam.predictor import Encoding, Prediction, Predictor
 from lightsam_benchmarks.instances import report, run, sets, storage
 from lightsam_benchmarks.instances.record import Record
 from lightsam_benchmarks.instances.request import Request, SetFiles
+from lightsam_benchmarks.journals import path_of
 from lightsam_benchmarks.quality import subjects
-from lightsam_benchmarks.quality.journal import path_of
 from lightsam_benchmarks.schemas import SCHEMAS
 
 SCHEMA = Path(__file__).parent.parent / "docs" / "schemas" / "instances-record.json"

@@ -17,11 +17,12 @@ from lightsam.geometry import Preprocess
 from lightsam.prompts import Prompt
 from lightsam.rules import MaskRules, Rules, StabilityFallback
 from lightsam.stages import STAGE_NAMES
+from lightsam_benchmarks.journals import path_of
 from lightsam_benchmarks.latency import record as latency
 from lightsam_benchmarks.latency.report import markdown
 from lightsam_benchmarks.quality import ground_truth, storage
 from lightsam_benchmarks.quality.dataset import DataSet, Sample, Truth
-from lightsam_benchmarks.quality.journal import Head, Line, opened, path_of
+from lightsam_benchmarks.quality.journal import Head, Line, opened
 from lightsam_benchmarks.quality.page import as_html
 from lightsam_benchmarks.quality.predictions import Scores
 from lightsam_benchmarks.quality.report import markdown as quality_markdown

@@ -1,7 +1,6 @@
 """All images, one subject after the other; what is done survives a kill."""
 
 import datetime
-import hashlib
 import platform
 import time
 from collections.abc import Callable, Sequence
@@ -12,6 +11,7 @@ from lightsam_benchmarks import machine
 from lightsam_benchmarks.quality.dataset import DataSet, Sample
 from lightsam_benchmarks.quality.places import open_image_at
 from lightsam_benchmarks.quality.record import Evaluated
+from lightsam_benchmarks.quality.run import evaluated, identity
 from lightsam_benchmarks.quality.subjects import Candidate, Loaded
 
 from .detection import detect
@@ -59,7 +59,7 @@ def evaluate(
             loaded = candidate.load()
             images = _one(candidate.name, loaded, data, recipe, journal, on_step)
             results.append(Result(candidate.name, scores([image.counts for image in images]), images))
-            subjects.append(Evaluated(candidate.name, loaded.subject, loaded.files, loaded.runs_on, loaded.changed))
+            subjects.append(evaluated(candidate.name, loaded))
             del loaded  # one at a time is in memory
         record = Record(
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
@@ -82,15 +82,14 @@ def evaluate(
 def _one(
     name: str, loaded: Loaded, data: DataSet, recipe: Recipe, journal: Journal, on_step: OnStep
 ) -> tuple[Image, ...]:
-    facts = (loaded.subject.weights.sha256, sorted(loaded.files.items()), loaded.subject.image_size, loaded.runs_on)
-    identity = hashlib.sha256(repr(facts).encode()).hexdigest()
+    sha256 = identity(loaded)
     images = []
     for number, sample in enumerate(data.samples, 1):
         on_step(f"{name}: image {number} of {len(data.samples)}")
-        image = journal.image(name, identity, sample.name)
+        image = journal.image(name, sha256, sample.name)
         if image is None:
             image = counted(loaded, sample, recipe)
-            journal.add(Line(name, identity, image))
+            journal.add(Line(name, sha256, image))
         images.append(image)
     return tuple(images)
 

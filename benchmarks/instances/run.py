@@ -16,8 +16,8 @@ from lightsam_benchmarks.quality.coco import encode
 from lightsam_benchmarks.quality.dataset import Sample
 from lightsam_benchmarks.quality.places import open_image_at
 from lightsam_benchmarks.quality.predictions import PROMPTS_A_CALL
-from lightsam_benchmarks.quality.record import Evaluated
-from lightsam_benchmarks.quality.subjects import Candidate, Loaded
+from lightsam_benchmarks.quality.run import evaluated, identity
+from lightsam_benchmarks.quality.subjects import Candidate
 
 from . import scoring
 from .boxes import ScoredBox
@@ -66,8 +66,8 @@ def evaluate(
         subjects, results = [], []
         for candidate in candidates:
             loaded = candidate.load()
-            subjects.append(Evaluated(candidate.name, loaded.subject, loaded.files, loaded.runs_on, loaded.changed))
-            sha256 = _identity(loaded)
+            subjects.append(evaluated(candidate.name, loaded))
+            sha256 = identity(loaded)
             journal.check(candidate.name, sha256)
             for one in sets:
                 lines = _answered(candidate.name, sha256, loaded.predictor, one, request, journal, on_step)
@@ -218,9 +218,3 @@ def _difference(a: str, b: str, one: InstanceSet, results: Sequence[Result], jou
 def _digest(request: Request, sets: Sequence[InstanceSet], hashes: Mapping[str, str]) -> str:
     facts = [(one.name, hashes[one.name], one.boxes.fingerprint()) for one in sets]
     return hashlib.sha256(repr((__version__, request.mask, facts)).encode()).hexdigest()
-
-
-def _identity(loaded: Loaded) -> str:
-    """Of weights, files and what runs them: all that changes a subject's answers."""
-    facts = (loaded.subject.weights.sha256, sorted(loaded.files.items()), loaded.subject.image_size, loaded.runs_on)
-    return hashlib.sha256(repr(facts).encode()).hexdigest()

@@ -1,18 +1,14 @@
 """What a running evaluation has done so far, one line an image and subject: a killed run goes on where it was."""
 
 import hashlib
-import json
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
-from filelock import FileLock, Timeout
-
-from lightsam.documents import convert, parse_json
-from lightsam.errors import ContractError, UsageError
-from lightsam.files import WriteError, ensure_writable, reason, write_text
 from lightsam.version import __version__
+from lightsam_benchmarks import journals
+from lightsam_benchmarks.journals import append, began_otherwise, locked, path_of
 
 from .coco import decode
 from .dataset import DataSet, Sample
@@ -20,18 +16,13 @@ from .evaluation import CLICKS, Evaluation
 from .predictions import Scores
 from .worst import Case
 
-_OTHER = "delete it, choose another --output, or say --overwrite"
+_WHAT = "the journal of an evaluation"
 
 
 def digest(evaluation: Evaluation, data_sha256: str) -> str:
     """Of everything that changes a score, but for the subjects' weights and files, which each line carries itself."""
     rules = (evaluation.settings, evaluation.clicks, evaluation.seed, evaluation.rules)
     return hashlib.sha256(repr((__version__, rules, data_sha256)).encode()).hexdigest()
-
-
-def path_of(output: Path) -> Path:
-    """The journal beside a record."""
-    return output.with_name(f"{output.stem}.partial.jsonl")
 
 
 @dataclass(frozen=True)
@@ -74,9 +65,7 @@ class Journal:
         """
         for (name, _), line in self._lines.items():
             if name == subject and line.sha256 != sha256:
-                raise ContractError(
-                    f"{self._path} was begun with other weights or files, or another runtime, of {subject}: {_OTHER}"
-                )
+                raise began_otherwise(self._path, name)
 
     def scores(self, subject: str, image: str) -> dict[str, Scores] | None:
         """Scores by kind of prompt of an image that was done already; None if it was not."""
@@ -99,16 +88,8 @@ class Journal:
         Raises:
             WriteError: if the system refuses.
         """
-        try:
-            with self._path.open("a", encoding="utf-8") as lines:
-                lines.write(_as_text(line))
-        except OSError as error:
-            raise WriteError(f"cannot write {self._path}: {reason(error)}") from error
+        append(self._path, line)
         self._lines[line.subject, line.image] = line
-
-
-def _as_text(line: Head | Line) -> str:
-    return json.dumps(asdict(line), allow_nan=False) + "\n"
 
 
 @contextmanager
@@ -136,38 +117,13 @@ def opened(output: Path, run: str, data: DataSet, subjects: Sequence[str], overw
         path.unlink()
 
 
-@contextmanager
-def locked(output: Path, patience: float = 0) -> Iterator[None]:
-    """Keep other processes away from what is written for ``output`` until the block ends.
-
-    Args:
-        patience: seconds to wait for another process.
-
-    Raises:
-        UsageError: if another process is at it.
-        WriteError: if nothing can be written there.
-    """
-    lock = Path(f"{path_of(output)}.lock")
-    ensure_writable(lock.parent)
-    held = False
-    try:
-        with FileLock(lock, timeout=patience):
-            yield
-    except Timeout as error:
-        held = True
-        raise UsageError(f"another evaluation is writing {output}: wait for it, or choose another --output") from error
-    finally:
-        if not held:  # by another process, which would lose its lock
-            lock.unlink(missing_ok=True)
-
-
 def begin(path: Path, run: str, lines: Sequence[Line]) -> None:
     """Write a journal with what is done already.
 
     Raises:
         WriteError: if the system refuses.
     """
-    write_text(path, _as_text(Head(run)) + "".join(map(_as_text, lines)))
+    journals.begin(path, Head(run), lines)
 
 
 def read(path: Path, run: str, data: DataSet, subjects: Sequence[str], overwrite: bool) -> list[Line]:
@@ -176,26 +132,17 @@ def read(path: Path, run: str, data: DataSet, subjects: Sequence[str], overwrite
     Raises:
         ContractError: if it is of another run, and may not be thrown away.
     """
-    if not path.exists():
-        return []
-    try:
-        # What has no end of line was not finished.
-        head, *rest = path.read_text(encoding="utf-8").rpartition("\n")[0].splitlines()
-        what = "the journal of an evaluation"
-        if convert(parse_json(head, path, what), Head, path, what).evaluation != run:
-            raise ValueError("it asks something else, or of other data")
-        lines = [convert(parse_json(line, path, what), Line, path, what) for line in rest]
+
+    def check(lines: Sequence[Line]) -> None:
         samples = {sample.name: sample for sample in data.samples}
         for line in lines:
             _check(line, samples)
         left_out = {line.subject for line in lines} - set(subjects)
         if left_out:
             raise ValueError(f"it began with {', '.join(sorted(left_out))}, too")
-    except (OSError, ValueError) as error:  # a ContractError is a ValueError
-        if overwrite:
-            return []
-        raise ContractError(f"{path} is not of this evaluation ({error}): {_OTHER}") from error
-    return lines
+
+    asks = "it asks something else, or of other data"
+    return journals.read(path, _WHAT, Head(run), Line, check, asks=asks, overwrite=overwrite)
 
 
 def _check(line: Line, samples: Mapping[str, Sample]) -> None:

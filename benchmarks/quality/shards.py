@@ -18,11 +18,12 @@ import torch
 from lightsam.errors import ArtifactExistsError, ContractError, EvaluationError, UsageError, in_words
 from lightsam.models import MODELS
 from lightsam_benchmarks.executor import Executor, spread
+from lightsam_benchmarks.journals import locked, path_of
 from lightsam_benchmarks.machine import usable_cores
 
 from .dataset import DataSet
 from .evaluation import Evaluation
-from .journal import Journal, begin, digest, locked, path_of, read
+from .journal import Journal, begin, digest, read
 from .record import Evaluated
 from .run import Outcome, evaluated, gather, identity, score
 from .storage import write

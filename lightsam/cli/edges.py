@@ -7,8 +7,16 @@ import typer
 
 from lightsam.cli.console import DownloadBar, out, progress
 from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples, names_in
+from lightsam.cli.subjects import (
+    OverwriteRecord,
+    SubjectFormats,
+    SubjectPrecision,
+    Subjects,
+    SubjectSize,
+    SubjectWeights,
+    Threads,
+)
 from lightsam.cli.tables import print_tables
-from lightsam_exporters.formats import FORMATS
 
 EPILOG = examples(
     "lightsam evaluate edges mobile_sam --bsds groundTruth/test --images images/test --output edges.json",
@@ -18,12 +26,7 @@ EPILOG = examples(
 
 
 def edges(
-    subjects: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SUBJECT...", help="A model's name (PyTorch), a folder of exports, or one of its folders."
-        ),
-    ],
+    subjects: Subjects,
     bsds: Annotated[Path, typer.Option(metavar="DIR", help="Boundaries: BSDS500's .mat files.")],
     images: Annotated[Path, typer.Option(metavar="DIR", help="Folder of the images.")],
     output: Annotated[Path, typer.Option(metavar="FILE.json", help="The record.")],
@@ -37,24 +40,16 @@ def edges(
         float, typer.Option(help="Standard deviation of the Gaussian before edge NMS, in pixels; 0 for none.")
     ] = 1.0,
     nms: Annotated[str, typer.Option(help="How edges are thinned: ridge or none.")] = "ridge",
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Of models: as for an export; repeatable, a subject each. trained by default.",
-            metavar="official|SET|trained|seeded|auto|PATH",
-        ),
-    ] = None,
-    image_size: Annotated[int | None, typer.Option(help="Of models: side of the square input.")] = None,
-    format_name: Annotated[
-        str | None, typer.Option("--format", help=f"Of folders: {', '.join(FORMATS)}, separated by commas.")
-    ] = None,
-    precision: Annotated[str | None, typer.Option(help="Of folders: this precision alone.")] = None,
+    weights: SubjectWeights = None,
+    image_size: SubjectSize = None,
+    format_name: SubjectFormats = None,
+    precision: SubjectPrecision = None,
     plot: Annotated[
         Path | None,
         typer.Option(metavar="FILE", help="Also precision over recall: a plot (.svg), or a page with tables (.html)."),
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record that is there.")] = False,
-    threads: Annotated[int | None, typer.Option(help="On the CPU; what each runtime takes by default.")] = None,
+    overwrite: OverwriteRecord = False,
+    threads: Threads = None,
     unit: Unit = None,
     numerics: Numerics = "declared",
     accept_license: AcceptLicense = False,

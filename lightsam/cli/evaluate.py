@@ -10,8 +10,16 @@ from lightsam.cli import edges, instances
 from lightsam.cli.console import DownloadBar, out, progress
 from lightsam.cli.groups import RUN, RunByDefault
 from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples, names_in
+from lightsam.cli.subjects import (
+    OverwriteRecord,
+    SubjectFormats,
+    SubjectPrecision,
+    Subjects,
+    SubjectSize,
+    SubjectWeights,
+    Threads,
+)
 from lightsam.cli.tables import print_tables
-from lightsam_exporters.formats import FORMATS
 
 if TYPE_CHECKING:
     from lightsam_benchmarks.quality.evaluation import Evaluation
@@ -37,12 +45,7 @@ app.command(epilog=instances.EPILOG)(instances.instances)
 
 @app.command(name=RUN, epilog=_EPILOG)
 def run(
-    subjects: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SUBJECT...", help="A model's name (PyTorch), a folder of exports, or one of its folders."
-        ),
-    ],
+    subjects: Subjects,
     images: Annotated[
         str, typer.Option(metavar="DIR", help="Folder of the images; with --coco also a URL, such as s3://photos/val.")
     ],
@@ -66,18 +69,10 @@ def run(
         str | None,
         typer.Option("--vs", metavar="OTHER", help="Another subject; the difference to each, with its interval."),
     ] = None,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Of models: as for an export; repeatable, a subject each. trained by default.",
-            metavar="official|SET|trained|seeded|auto|PATH",
-        ),
-    ] = None,
-    image_size: Annotated[int | None, typer.Option(help="Of models: side of the square input.")] = None,
-    format_name: Annotated[
-        str | None, typer.Option("--format", help=f"Of folders: {', '.join(FORMATS)}, separated by commas.")
-    ] = None,
-    precision: Annotated[str | None, typer.Option(help="Of folders: this precision alone.")] = None,
+    weights: SubjectWeights = None,
+    image_size: SubjectSize = None,
+    format_name: SubjectFormats = None,
+    precision: SubjectPrecision = None,
     annotator: Annotated[str, typer.Option(help="BSDS500: whose regions; a number from 1 on, or all.")] = "1",
     drop_empty: Annotated[
         bool, typer.Option("--drop-empty", help="Leave out objects without a pixel instead of refusing them.")
@@ -92,8 +87,8 @@ def run(
     scheduler: Annotated[
         str | None, typer.Option(metavar="ADDRESS", help="With --shards: a Dask scheduler that runs already.")
     ] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record that is there.")] = False,
-    threads: Annotated[int | None, typer.Option(help="On the CPU; what each runtime takes by default.")] = None,
+    overwrite: OverwriteRecord = False,
+    threads: Threads = None,
     unit: Unit = None,
     numerics: Numerics = "declared",
     accept_license: AcceptLicense = False,

@@ -8,6 +8,7 @@ from rich.table import Table
 
 from lightsam.cli.console import counting, out
 from lightsam.cli.options import AcceptLicense, Numerics, Unit, Weights, examples
+from lightsam.cli.predictors import Artifacts, FileFormat, FilePrecision, Model, ModelSize, open_predictor
 
 EPILOG = examples(
     "lightsam everything photo.jpg",
@@ -21,12 +22,10 @@ _SHOWN = 10
 
 def everything(
     image_path: Annotated[Path, typer.Argument(metavar="IMAGE", help="Of any format and mode.")],
-    model: Annotated[str, typer.Option(help="Run this model in PyTorch.")] = "mobile_sam",
-    artifacts: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Run the exported files of this folder instead.")
-    ] = None,
+    model: Model = "mobile_sam",
+    artifacts: Artifacts = None,
     weights: Weights = "trained",
-    image_size: Annotated[int | None, typer.Option(help="With --model: side of the square input.")] = None,
+    image_size: ModelSize = None,
     output: Annotated[
         Path | None, typer.Option(metavar="DIR", help="New folder for what is found; IMAGE_everything by default.")
     ] = None,
@@ -42,8 +41,8 @@ def everything(
     crop_overlap_ratio: Annotated[float, typer.Option(help="Of crops, by the image's shorter side.")] = 512 / 1500,
     crop_n_points_downscale_factor: Annotated[int, typer.Option(help="Fewer points a side in each layer.")] = 1,
     min_mask_region_area: Annotated[int, typer.Option(help="Fill smaller holes, drop smaller islands; pixels.")] = 0,
-    format_name: Annotated[str | None, typer.Option("--format", help="With --artifacts: this format.")] = None,
-    precision: Annotated[str | None, typer.Option(help="With --artifacts: this precision.")] = None,
+    format_name: FileFormat = None,
+    precision: FilePrecision = None,
     unit: Unit = None,
     numerics: Numerics = "declared",
     accept_license: AcceptLicense = False,
@@ -54,7 +53,6 @@ def everything(
     (COCO's run lengths, the surest mask first), DIR/masks/NUMBER.png and DIR/overlay.png.
     """
     from lightsam.cli.everything_files import EverythingFiles
-    from lightsam.cli.predictors import open_predictor
     from lightsam.everything import Everything
     from lightsam.transforms import open_image
 

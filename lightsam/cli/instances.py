@@ -7,8 +7,16 @@ import typer
 
 from lightsam.cli.console import DownloadBar, out, progress
 from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples, names_in
+from lightsam.cli.subjects import (
+    OverwriteRecord,
+    SubjectFormats,
+    SubjectPrecision,
+    Subjects,
+    SubjectSize,
+    SubjectWeights,
+    Threads,
+)
 from lightsam.cli.tables import print_tables
-from lightsam_exporters.formats import FORMATS
 
 if TYPE_CHECKING:
     from lightsam_benchmarks.instances.request import Request
@@ -23,12 +31,7 @@ EPILOG = examples(
 
 
 def instances(
-    subjects: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="SUBJECT...", help="A model's name (PyTorch), a folder of exports, or one of its folders."
-        ),
-    ],
+    subjects: Subjects,
     output: Annotated[Path, typer.Option(metavar="FILE.json", help="The record.")],
     annotations: Annotated[
         str | None, typer.Option(metavar="FILE.json|URL", help="Ground truth: annotations as COCO's or LVIS's.")
@@ -61,20 +64,12 @@ def instances(
     vs: Annotated[
         str | None, typer.Option("--vs", metavar="OTHER", help="Another subject; the difference to each.")
     ] = None,
-    weights: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="Of models: as for an export; repeatable, a subject each. trained by default.",
-            metavar="official|SET|trained|seeded|auto|PATH",
-        ),
-    ] = None,
-    image_size: Annotated[int | None, typer.Option(help="Of models: side of the square input.")] = None,
-    format_name: Annotated[
-        str | None, typer.Option("--format", help=f"Of folders: {', '.join(FORMATS)}, separated by commas.")
-    ] = None,
-    precision: Annotated[str | None, typer.Option(help="Of folders: this precision alone.")] = None,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace a record that is there.")] = False,
-    threads: Annotated[int | None, typer.Option(help="On the CPU; what each runtime takes by default.")] = None,
+    weights: SubjectWeights = None,
+    image_size: SubjectSize = None,
+    format_name: SubjectFormats = None,
+    precision: SubjectPrecision = None,
+    overwrite: OverwriteRecord = False,
+    threads: Threads = None,
     unit: Unit = None,
     numerics: Numerics = "declared",
     accept_license: AcceptLicense = False,

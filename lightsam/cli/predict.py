@@ -8,6 +8,7 @@ from rich.table import Table
 
 from lightsam.cli.console import out, progress
 from lightsam.cli.options import AcceptLicense, Numerics, Unit, Weights, examples
+from lightsam.cli.predictors import Artifacts, FileFormat, FilePrecision, Model, ModelSize, open_predictor
 from lightsam.errors import PromptError
 
 if TYPE_CHECKING:
@@ -25,12 +26,10 @@ EPILOG = examples(
 
 def predict(
     image_path: Annotated[Path, typer.Argument(metavar="IMAGE", help="Of any format and mode.")],
-    model: Annotated[str, typer.Option(help="Run this model in PyTorch.")] = "mobile_sam",
-    artifacts: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Run the exported files of this folder instead.")
-    ] = None,
+    model: Model = "mobile_sam",
+    artifacts: Artifacts = None,
     weights: Weights = "trained",
-    image_size: Annotated[int | None, typer.Option(help="With --model: side of the square input.")] = None,
+    image_size: ModelSize = None,
     point: Annotated[
         list[str] | None,
         typer.Option(metavar="X,Y[,LABEL]", help="In pixels; LABEL 1 foreground (default), 0 background. Repeatable."),
@@ -57,8 +56,8 @@ def predict(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace outputs that are there; what is read is never replaced.")
     ] = False,
-    format_name: Annotated[str | None, typer.Option("--format", help="With --artifacts: this format.")] = None,
-    precision: Annotated[str | None, typer.Option(help="With --artifacts: this precision.")] = None,
+    format_name: FileFormat = None,
+    precision: FilePrecision = None,
     unit: Unit = None,
     numerics: Numerics = "declared",
     accept_license: AcceptLicense = False,
@@ -68,7 +67,6 @@ def predict(
     A file that is there is replaced with --overwrite alone; IMAGE and --mask-input never are.
     """
     from lightsam.cli.prediction_files import PredictionFiles
-    from lightsam.cli.predictors import open_predictor
     from lightsam.transforms import open_image
 
     prompt = _prompt(point or [], box, mask_input)

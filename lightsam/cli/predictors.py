@@ -1,12 +1,21 @@
-"""The predictor that a command runs: a model in PyTorch, or exported files."""
+"""The predictor that a command runs, a model in PyTorch or exported files, and the options that name it."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Annotated
+
+import typer
 
 from lightsam.cli.console import DownloadBar
 
 if TYPE_CHECKING:
     from lightsam.predictor import Predictor
+
+
+Model = Annotated[str, typer.Option(help="Run this model in PyTorch.")]
+Artifacts = Annotated[Path | None, typer.Option(metavar="DIR", help="Run the exported files of this folder instead.")]
+ModelSize = Annotated[int | None, typer.Option(help="With --model: side of the square input.")]
+FileFormat = Annotated[str | None, typer.Option("--format", help="With --artifacts: this format.")]
+FilePrecision = Annotated[str | None, typer.Option(help="With --artifacts: this precision.")]
 
 
 def open_predictor(

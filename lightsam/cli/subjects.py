@@ -1,0 +1,26 @@
+"""Options of the commands that evaluate: which subjects, how they are run, and where the record goes."""
+
+from typing import Annotated
+
+import typer
+
+from lightsam_exporters.formats import FORMATS
+
+Subjects = Annotated[
+    list[str],
+    typer.Argument(metavar="SUBJECT...", help="A model's name (PyTorch), a folder of exports, or one of its folders."),
+]
+SubjectWeights = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Of models: as for an export; repeatable, a subject each. trained by default.",
+        metavar="official|SET|trained|seeded|auto|PATH",
+    ),
+]
+SubjectSize = Annotated[int | None, typer.Option(help="Of models: side of the square input.")]
+SubjectFormats = Annotated[
+    str | None, typer.Option("--format", help=f"Of folders: {', '.join(FORMATS)}, separated by commas.")
+]
+SubjectPrecision = Annotated[str | None, typer.Option(help="Of folders: this precision alone.")]
+OverwriteRecord = Annotated[bool, typer.Option("--overwrite", help="Replace a record that is there.")]
+Threads = Annotated[int | None, typer.Option(help="On the CPU; what each runtime takes by default.")]
