@@ -13,8 +13,10 @@ from skimage import data
 
 from lightsam import Predictor
 from lightsam.boxes import crop_boxes, suppressed
+from lightsam.cli.everything_files import EverythingFiles
 from lightsam.errors import UsageError
 from lightsam.everything import Everything
+from lightsam.files import WriteError
 from lightsam.geometry import Fit, Frame, MaskResize
 from lightsam.metrics import mask_iou
 from lightsam.shapes import rle_counts
@@ -228,6 +230,28 @@ def test_the_folder_of_another_run_is_replaced_only_when_told(lightsam, photogra
     assert lightsam(*command, "--overwrite", "--points-per-side", "1").status == 0
     assert len(list((photograph.with_name("photo_everything") / "masks").iterdir())) <= 3
     assert sorted(path.name for path in photograph.parent.iterdir()) == ["photo.jpg", "photo_everything"]
+
+
+@pytest.mark.parametrize("error", [OSError(28, "No space left on device"), KeyboardInterrupt()])
+def test_what_was_found_before_stays_when_its_replacement_is_interrupted(tmp_path, monkeypatch, error):
+    files = EverythingFiles(tmp_path / "found")
+    image = colour_model.scene(100, 80)
+    files.write(image, "before.png", [])
+    rename = Path.rename
+
+    def broken(self, target):
+        if self.name.startswith(".found") and target == files.folder and not (tmp_path / "broken").exists():
+            (tmp_path / "broken").touch()
+            raise error
+        return rename(self, target)
+
+    monkeypatch.setattr(Path, "rename", broken)
+    with pytest.raises((WriteError, KeyboardInterrupt)):
+        files.write(image, "after.png", [])
+    assert (
+        json.loads((files.folder / "everything.json").read_text(encoding="utf-8"))["image"]["file_name"] == "before.png"
+    )
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["broken", "found"]
 
 
 def test_a_folder_of_something_else_stays(lightsam, photograph, artifacts, tmp_path):

@@ -144,9 +144,14 @@ def _install(folder: Path, request: BundleRequest) -> None:
         with replacing(output) as temporary:
             _write_archive(folder, temporary)
         return
-    if output.exists():
-        output.rename(folder.parent / ".previous")  # it goes with the temporary folder
-    folder.rename(output)
+    previous = folder.parent / ".previous"  # it goes with the temporary folder
+    try:
+        if output.exists():
+            output.rename(previous)
+        folder.rename(output)
+    finally:
+        if previous.exists() and not output.exists():  # the system refused, or an interrupt
+            previous.rename(output)
 
 
 def _write_archive(folder: Path, path: Path) -> None:

@@ -68,10 +68,10 @@ class EverythingFiles:
                 self.folder.rename(before)
             temporary.rename(self.folder)
         except OSError as error:
-            if before.exists() and not self.folder.exists():
-                before.rename(self.folder)
             raise WriteError(f"cannot write {self.folder}: {reason(error)}") from error
         finally:
+            if before.exists() and not self.folder.exists():  # also after an interrupt
+                before.rename(self.folder)
             for folder in (temporary, before):
                 shutil.rmtree(folder, ignore_errors=True)
 
