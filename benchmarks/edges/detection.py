@@ -17,9 +17,6 @@ from lightsam.windows import Upscaling, Window
 
 from .recipe import INNER, NONE, OUTER, Recipe
 
-_BATCH = 16
-"""Points in one call of the decoder, where it takes several."""
-
 
 @dataclass(frozen=True)
 class Detection:
@@ -76,9 +73,9 @@ def _masks(predictor: Asked, encoding: Encoding, recipe: Recipe) -> tuple[list[n
     masks: list[np.ndarray] = []
     ious: list[float] = []
     not_finite = 0
-    for begin in range(0, len(points), _BATCH):
-        prompts = [Prompt(points=[point]) for point in points[begin : begin + _BATCH]]
-        for _, low_res_masks, predicted in predictor.decode(encoding, prompts):
+    for point in points:
+        # One in a call: on a processor several at once take as long or longer, as their masks leave its caches.
+        for _, low_res_masks, predicted in predictor.decode(encoding, [Prompt(points=[point])]):
             several = predictor.rules.masks.competing(low_res_masks, ambiguous=True)
             for logits, iou in zip(low_res_masks[several], predicted[several], strict=True):
                 if not (np.isfinite(logits).all() and np.isfinite(iou)):
