@@ -20,16 +20,26 @@ from ai_edge_litert import hardware_accelerator
 from command import OWN_PROCESSES, run_command
 from editing import edit_facts
 
-from lightsam import load_model
+from lightsam import Everything, load_model
 from lightsam.errors import BenchmarkError, ContractError, UsageError
 from lightsam.installation import install_command
 from lightsam.stages import STAGE_NAMES, split
 from lightsam_benchmarks import machine
-from lightsam_benchmarks.latency import pytorch, record, units, worker
+from lightsam_benchmarks.latency import pytorch, record, report, units, worker
 from lightsam_benchmarks.latency.compare import SAME, compare
 from lightsam_benchmarks.latency.interleaved import take_turns, versus
 from lightsam_benchmarks.latency.plan import Selection, export_tasks, photograph, planned, torch_tasks
-from lightsam_benchmarks.latency.record import CALL, FIRST_MASK, OK, PAIR, PROMPTS, SCOPES
+from lightsam_benchmarks.latency.record import (
+    CALL,
+    EVERYTHING,
+    FIRST_MASK,
+    IMAGE,
+    IN_RUNTIMES,
+    OK,
+    PAIR,
+    PROMPTS,
+    SCOPES,
+)
 from lightsam_benchmarks.latency.run import benchmark, in_a_fresh_process
 from lightsam_benchmarks.latency.summary import Summary, paired_ratio
 from lightsam_benchmarks.latency.timing import Method
@@ -38,7 +48,7 @@ from lightsam_exporters import formats
 from lightsam_exporters.formats import coreml, describe_format, onnx, tflite
 from lightsam_exporters.formats.base import shares
 from lightsam_exporters.formats.running import RunOptions
-from lightsam_exporters.loading import find_export
+from lightsam_exporters.loading import find_export, load_predictor
 from lightsam_exporters.parity.reference import References
 
 QUICK = ("--rounds", "2", "--min-count", "3", "--min-time", "0", "--warmup", "1", "--threads", "1")
@@ -109,6 +119,44 @@ def test_more_prompts_are_more_work(artifacts, format_name, together):
         batches.clear()
         calls[name]()
         assert batches == ([count] if together else [1] * count)
+
+
+def test_everything_in_an_image_is_timed_with_what_the_runtimes_took(artifacts, tmp_path):
+    output = tmp_path / "run.json"
+    done = run_command(
+        "benchmark", artifacts, *("--format", "onnx,tflite"), *("--stage", EVERYTHING), *QUICK, *("--rounds", 1),
+        "--output", output,
+    )  # fmt: skip
+    assert done.status == 0, done.stderr
+    found = record.read(output)
+    assert {(one.subject.format, one.scope) for one in found.results} == {("onnx", EVERYTHING), ("tflite", EVERYTHING)}
+    (table,) = [one for one in report.tables([found]) if one.title == "Everything in an image"]
+    for result in found.results:
+        (measured,) = result.rounds
+        assert {name: len(ms) for name, ms in measured.ms.items()} == {IMAGE: 3, IN_RUNTIMES: 3}
+        assert {name: len(ms) for name, ms in measured.warmup_ms.items()} == {IMAGE: 1, IN_RUNTIMES: 1}
+        for whole, inside in zip(measured.ms[IMAGE], measured.ms[IN_RUNTIMES], strict=True):
+            assert 0 < inside < whole
+        how = Everything()
+        calls = how.points_per_side**2 // (1 if result.subject.point_slots else how.points_per_batch)
+        assert measured.counts["points"] == how.points_per_side**2
+        assert measured.counts["decoder_calls"] == calls
+        outside = 1 - sum(measured.ms[IN_RUNTIMES]) / sum(measured.ms[IMAGE])
+        (row,) = [dict(zip(table.columns, row, strict=True)) for row in table.rows if row[1] == result.subject.export]
+        assert row["outside the runtimes"] == f"{outside:.1%}"
+        assert float(row["images a minute"]) == pytest.approx(60000 / result.summaries[IMAGE].median_ms, abs=0.06)
+        assert row["decoder calls"] == str(calls)
+
+
+def test_the_masks_that_are_timed_are_those_that_are_found(artifacts):
+    (task,) = tasks_of(artifacts, "onnx", scope=EVERYTHING)
+    (whole,) = worker._calls(task.job, worker._load_all(task.job)).values()
+    whole._how = Everything(points_per_side=6, points_per_batch=5, pred_iou_thresh=-9, stability_score_thresh=0.3)
+    whole()
+    predictor = load_predictor(artifacts, format_name="onnx")
+    found = predictor.segment_everything(predictor.encode(task.job.image), whole._how)
+    assert whole.counts == {"points": 36, "decoder_calls": 8, "masks": len(found)}
+    assert found
 
 
 def test_the_record_says_what_was_timed(run, artifacts):

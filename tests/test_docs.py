@@ -20,7 +20,7 @@ from lightsam_benchmarks.instances import report as instances_report
 from lightsam_benchmarks.instances import storage as instances_storage
 from lightsam_benchmarks.latency import record as latency
 from lightsam_benchmarks.latency import report as latency_report
-from lightsam_benchmarks.latency.plan import SCOPES
+from lightsam_benchmarks.latency.record import DEFAULT_SCOPES
 from lightsam_benchmarks.latency.timing import Method
 from lightsam_benchmarks.quality import report as quality_report
 from lightsam_benchmarks.quality import storage
@@ -149,7 +149,7 @@ def test_the_helps_numbers_and_names_are_those_of_the_code():
         assert timed[option] == getattr(Method(), field)
     for option in ("warmup", "min_count", "rounds", "threads"):
         assert timed[option] == getattr(Method(), option)
-    assert timed["stage"] == ",".join(SCOPES)
+    assert timed["stage"] == ",".join(DEFAULT_SCOPES)
     parity, export = given["lightsam parity"], given["lightsam export"]
     assert parity["margin_db"].default == Margin().decibels
     assert parity["margin_iou"].default == Margin().iou

@@ -8,7 +8,7 @@ from lightsam.stages import STAGE_NAMES
 from lightsam_exporters.html import render
 
 from . import plots
-from .record import OK, PAIR, Record
+from .record import OK, Record
 from .report import notes, sources, tables
 
 
@@ -28,7 +28,7 @@ def as_html(records: Sequence[Record]) -> str:
 
 def _drawn(record: Record) -> list[tuple[str, Markup]]:
     """The plots of a run, with their titles."""
-    timed = [result for result in record.results if result.status == OK and result.scope != PAIR]
+    timed = [result for result in record.results if result.status == OK]
     scopes = [name for name in STAGE_NAMES if any(result.scope == name for result in timed)]
     drawn = [(f"Latency of the {name}", plots.latency(timed, name)) for name in scopes]
     drawn += [(f"Latency against size of the {name}", plots.against_size(timed, name)) for name in scopes]

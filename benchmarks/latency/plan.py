@@ -23,7 +23,7 @@ from lightsam_exporters.parity.exports import reference_for
 from lightsam_exporters.parity.reference import Reference, References
 
 from . import pytorch, units
-from .record import PAIR, SCOPES, UNAVAILABLE, Parity, Result, Subject, Unit
+from .record import DEFAULT_SCOPES, SCOPES, UNAVAILABLE, Parity, Result, Subject, Unit
 from .timing import Method
 from .worker import Job, stages_of
 
@@ -60,7 +60,7 @@ class Selection:
     formats: tuple[str, ...] | None = None
     precision: str | None = None
     units: tuple[str, ...] | None = None
-    scopes: tuple[str, ...] = SCOPES
+    scopes: tuple[str, ...] = DEFAULT_SCOPES
     weights: str | None = None
     """Of PyTorch: as for an export; None takes those that the manifest names."""
 
@@ -197,13 +197,13 @@ def export_tasks(entry: Export, selection: Selection, method: Method, image: Pat
     for unit, why_not in selection.units_of(entry.format_name):
         for scope in selection.scopes:
             needed = stages_of(scope)
-            if not set(needed) <= set(stages) or (scope == PAIR and unit in units.STAGES_ALONE):
+            if not set(needed) <= set(stages) or (len(needed) > 1 and unit in units.STAGES_ALONE):
                 continue
             paths = {name: entry.folder / stages[name].path for name in needed}
             job = _job(subject, scope, unit, "", paths, method, image)
             sizes = {path: artifacts.size_bytes(path) for path in paths.values()}  # both stages may be in one file
             digest = None
-            if scope != PAIR:  # of what is timed, whatever the manifest says
+            if len(needed) == 1:  # of what is timed, whatever the manifest says
                 digest = artifacts.sha256(paths[scope]) if changed else stages[scope].sha256
             tasks.append(Task(subject, job, why_not, digest, sum(sizes.values()), parity))
     return tasks

@@ -5,8 +5,9 @@ from collections.abc import Sequence
 from typing import Any
 
 from lightsam.errors import FormatUnavailableError
+from lightsam.stages import STAGE_NAMES
 
-from .record import CALL, OK, PAIR, Result
+from .record import CALL, OK, Result
 
 COLOURS = ("#2463c4", "#c4622d", "#2d8f57", "#8a4fc4", "#b8941f", "#c43b68")
 INK = "#7a828c"
@@ -46,7 +47,7 @@ def svg_of(figure: Any, label: str) -> str:
 
 
 def _stages(results: Sequence[Result]) -> list[Result]:
-    return [result for result in results if result.status == OK and result.scope != PAIR]
+    return [result for result in results if result.status == OK and result.scope in STAGE_NAMES]
 
 
 def _name(result: Result) -> str:

@@ -25,14 +25,20 @@ _WHAT = "a benchmark record"
 SCHEMA = 1
 """Raised when a field changes its name or meaning."""
 
-PAIR = "pair"
-"""Scope of a result of both stages together; the others are the stages' names."""
-SCOPES = (*STAGE_NAMES, PAIR)
+PAIR, EVERYTHING = "pair", "everything"
+"""Scopes of both stages together: a few prompts, and everything in an image; the others are the stages' names."""
+DEFAULT_SCOPES = (*STAGE_NAMES, PAIR)
+"""What is timed unless something else is asked for: everything in an image takes a thousand prompts."""
 CALL = "call"
 """Name of what a stage is timed at."""
 FIRST_MASK = "first_mask"
 PROMPTS = {"prompts_1": 1, "prompts_4": 4, "prompts_16": 16}
 """Names of what a pair is timed at, and how many prompts each is."""
+IMAGE, IN_RUNTIMES = "image", "in_runtimes"
+"""Names of what everything in an image is timed at, and of the runtimes' part of it."""
+TIMED_AT = {**dict.fromkeys(STAGE_NAMES, (CALL,)), PAIR: (FIRST_MASK, *PROMPTS), EVERYTHING: (IMAGE, IN_RUNTIMES)}
+"""Names of what each scope is timed at."""
+SCOPES = tuple(TIMED_AT)
 
 OK, CRASHED, FAILED, TIMED_OUT, UNAVAILABLE = "ok", "crashed", "failed", "timed out", "unavailable"
 
@@ -162,6 +168,8 @@ class Round:
     """Every counted call."""
     complete: bool
     """Whether the method's count and time were reached; False if calls take so long that fewer were counted."""
+    counts: dict[str, int] = field(default_factory=dict)
+    """Of everything in an image: ``points`` that were asked, ``decoder_calls``, and ``masks`` that were found."""
 
 
 @dataclass(frozen=True)
@@ -170,7 +178,7 @@ class Result:
 
     subject: Subject
     scope: str
-    """``encoder``, ``decoder`` or ``pair``."""
+    """``encoder``, ``decoder``, ``pair`` or ``everything``."""
     unit: Unit
     status: str
     """``ok``, ``failed`` (the runtime refused), ``crashed``, ``timed out``, or ``unavailable`` on this machine."""
@@ -187,7 +195,8 @@ class Result:
     rounds: tuple[Round, ...] = ()
     summaries: dict[str, Summary] = field(default_factory=dict)
     """Of what was timed: ``call`` for a stage; for a pair ``first_mask``, from an image's file to masks of its size,
-    and ``prompts_1``, ``prompts_4`` and ``prompts_16``, so many prompts after one encoding."""
+    and ``prompts_1``, ``prompts_4`` and ``prompts_16``, so many prompts after one encoding; for everything in an image
+    ``image``, from its file to all masks, and ``in_runtimes``, the part of that which both stages took."""
 
     @property
     def key(self) -> tuple[str, ...]:
@@ -284,7 +293,7 @@ def from_json(content: Any, path: Path) -> Record:
     for result in record.results:
         if result.scope not in SCOPES:
             raise ContractError(f"{path} is damaged: there is no scope {result.scope!r}")
-        names = (FIRST_MASK, *PROMPTS) if result.scope == PAIR else (CALL,)
+        names = TIMED_AT[result.scope]
         measured = set(names) <= set(result.summaries) and bool(result.rounds)
         if result.status == OK and not measured:
             raise ContractError(f"{path} is damaged: a result is {OK!r} and lacks {', '.join(names)} or its rounds")

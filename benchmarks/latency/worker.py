@@ -28,7 +28,21 @@ from lightsam_exporters.formats.running import RunOptions, Session
 
 from . import browser, iphone, pytorch, units
 from .disk import evict
-from .record import CALL, FAILED, FIRST_MASK, OK, PAIR, PROMPTS, Parity, Round, Unit
+from .everything import WholeImage
+from .record import (
+    CALL,
+    EVERYTHING,
+    FAILED,
+    FIRST_MASK,
+    IMAGE,
+    IN_RUNTIMES,
+    OK,
+    PAIR,
+    PROMPTS,
+    Parity,
+    Round,
+    Unit,
+)
 from .timing import Method, time_calls, time_once
 
 _STATUS = Path("/proc/self/status")
@@ -100,7 +114,7 @@ def _in_words(error: Exception, job: Job) -> str:
 
 def stages_of(scope: str) -> tuple[str, ...]:
     """Names of the stages that are needed to time a scope."""
-    return STAGE_NAMES if scope == PAIR else (scope,)
+    return (scope,) if scope in STAGE_NAMES else STAGE_NAMES
 
 
 def _prepare(job: Job) -> None:
@@ -145,11 +159,14 @@ def _measure(job: Job) -> Finding:
     calls = _calls(job, loaded)
     first_call_ms, _ = time_once(next(iter(calls.values())))
     samples = {name: time_calls(call, job.method) for name, call in calls.items()}
+    counts = {}
+    if isinstance(whole := calls.get(IMAGE), WholeImage):
+        samples[IN_RUNTIMES], counts = whole.inside(samples[IMAGE]), whole.counts
     peak, device_memory = peak_memory(), _device_memory(job)
     one = next(iter(loaded.values()))
     threads = job.threads if units.is_threaded(job.format) else None
     actual = Unit(job.unit, one.unit, one.runtime, threads)
-    del calls, loaded, one
+    del calls, loaded, one, whole
     load_warm_ms, _ = time_once(partial(_load_all, job))
     measured = Round(
         load_cold_ms=load_cold_ms,
@@ -162,6 +179,7 @@ def _measure(job: Job) -> Finding:
         warmup_ms={name: one.warmup_ms for name, one in samples.items()},
         ms={name: one.ms for name, one in samples.items()},
         complete=all(one.complete for one in samples.values()),
+        counts=counts,
     )
     found = Finding(OK, actual, "", measured)
     if not job.first:
@@ -193,21 +211,19 @@ def load(job: Job, stage: str) -> Session:
     path = job.files[stage]
     if job.format == pytorch.NAME:
         ours = pytorch.TorchStage(path, job.model, job.rules.preprocess.image_size, stage, job.unit, job.mode)
-        return ours.session if job.scope == PAIR else ours.on_device
+        return ours.on_device if job.scope in STAGE_NAMES else ours.session
     return find_format(job.format).start(path, stage, RunOptions(job.unit, threads=job.threads))
 
 
 def _calls(job: Job, loaded: Mapping[str, Session]) -> dict[str, Callable[[], Any]]:
     """What is timed, by its name in the record; the first is also timed as the first call."""
-    if job.scope != PAIR:
+    if job.scope in STAGE_NAMES:
         return {CALL: loaded[job.scope].prepare(inputs_of(job))}
-    encoder, decoder = (loaded[name].run for name in STAGE_NAMES)
-    predictor = Predictor(
-        encoder,
-        decoder,
-        job.rules,
-        point_slots=job.point_slots,
-    )
+    runners = {name: session.run for name, session in loaded.items()}
+    if job.scope == EVERYTHING:
+        return {IMAGE: WholeImage(runners, job.rules, job.point_slots, job.image)}
+    encoder, decoder = (runners[name] for name in STAGE_NAMES)
+    predictor = Predictor(encoder, decoder, job.rules, point_slots=job.point_slots)
     (tap,) = taps(job.image, 1)
 
     encodings: list[Encoding] = []
@@ -223,7 +239,7 @@ def _calls(job: Job, loaded: Mapping[str, Session]) -> dict[str, Callable[[], An
 
 
 def _residency(job: Job) -> list[Share]:
-    if job.scope == PAIR or job.format == pytorch.NAME:
+    if job.scope not in STAGE_NAMES or job.format == pytorch.NAME:
         return []
     return find_format(job.format).residency(job.files[job.scope], job.unit, inputs_of(job))
 

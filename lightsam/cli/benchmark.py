@@ -23,6 +23,7 @@ _EPILOG = examples(
     "lightsam benchmark artifacts/mobile_sam artifacts/repvit_sam --format torch,onnx,tflite",
     "lightsam benchmark artifacts/mobile_sam --format onnx --unit CUDA --threads 4",
     "lightsam benchmark artifacts/mobile_sam --format coreml --unit CPU_ONLY,CPU_AND_NE,ALL",
+    "lightsam benchmark artifacts/mobile_sam --format torch,onnx --stage everything --warmup 0",
     "lightsam benchmark artifacts/mobile_sam/onnx-float32 --vs artifacts/mobile_sam/tflite-float32",
 )
 
@@ -57,7 +58,9 @@ def run(
     unit: Annotated[
         str | None, typer.Option(help="CPU, CUDA, CPU_AND_NE, ..., separated by commas; all that is here by default.")
     ] = None,
-    stage: Annotated[str, typer.Option(help="What is timed, separated by commas.")] = "encoder,decoder,pair",
+    stage: Annotated[
+        str, typer.Option(help="encoder, decoder, pair (both, a few prompts), everything (in an image); by commas.")
+    ] = "encoder,decoder,pair",
     weights: Annotated[
         str | None, typer.Option(help="Checkpoint of the PyTorch model, if it was a file of yours.")
     ] = None,
