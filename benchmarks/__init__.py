@@ -1,5 +1,6 @@
 """What exports cost and what their masks are worth, as records that can be compared across devices and releases.
 
-`latency` times (``lightsam benchmark``), `quality` holds masks against ground truth (``lightsam evaluate``), `sweep`
-goes over many models, formats, precisions and sizes.
+`latency` times (``lightsam benchmark``). `quality`, `edges` and `instances` evaluate (``lightsam evaluate``), and
+`evaluations` goes over their subjects and images, `shards` in many processes. `sweep` goes over many models, formats,
+precisions and sizes.
 """

@@ -1,6 +1,6 @@
 """Work spread over processes: one after the other on one machine, or by Dask (https://distributed.dask.org) on many.
 
-A process that dies is a result like any other. `sweep` spreads its points, `quality.shards` its images.
+A process that dies is a result like any other. `sweep` spreads its points, `shards` an evaluation's images.
 """
 
 import os

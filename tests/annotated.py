@@ -101,7 +101,7 @@ def write_masks(folder: Path) -> Path:
 
 
 def write_bsds(folder: Path, annotators: int = 2) -> Path:
-    """Region maps as BSDS500 has them; the second annotator sees one region fewer."""
+    """Region maps as BSDS500 has them, and their upright boundaries; the second annotator sees one region fewer."""
     from scipy.io import savemat
 
     folder.mkdir()
@@ -113,7 +113,8 @@ def write_bsds(folder: Path, annotators: int = 2) -> Path:
                 regions[SHAPES[shape]] = value
             regions[0, -3:] = 9  # three pixels: less than one percent
             cell = np.empty((1, 1), [("Segmentation", object), ("Boundaries", object)])
-            cell[0, 0] = (regions, np.zeros((HEIGHT, WIDTH), np.uint8))
+            beside = (regions[:, 1:] != regions[:, :-1]).astype(np.uint8)
+            cell[0, 0] = (regions, np.pad(beside, ((0, 0), (0, 1))))
             cells[0, number] = cell
         savemat(folder / f"{name}.mat", {"groundTruth": cells})
     return folder

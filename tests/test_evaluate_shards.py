@@ -12,11 +12,12 @@ import torch
 from annotated import NAMES, write_bsds, write_coco, write_images, write_masks
 
 from lightsam import load_model
-from lightsam_benchmarks.journals import path_of
-from lightsam_benchmarks.quality import compare, run, shards
+from lightsam_benchmarks import shards
+from lightsam_benchmarks.journals import folder_of, path_of
+from lightsam_benchmarks.quality import compare, run
 from lightsam_benchmarks.quality.compare import bootstrap
 from lightsam_benchmarks.quality.predictions import prediction
-from lightsam_benchmarks.quality.shards import Shard, ShardResult, Work, folder_of, score_shard
+from lightsam_benchmarks.shards import Shard, ShardResult, Work, score_shard
 
 
 @pytest.fixture(scope="module")

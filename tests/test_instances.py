@@ -16,6 +16,7 @@ from json_schema import errors
 from lightsam.errors import ContractError, DatasetError
 from lightsam.geometry import Frame
 from lightsam.predictor import Encoding, Prediction, Predictor
+from lightsam_benchmarks.evaluations import evaluate as evaluate_all
 from lightsam_benchmarks.instances import report, run, sets, storage
 from lightsam_benchmarks.instances.record import Record
 from lightsam_benchmarks.instances.request import Request, SetFiles
@@ -74,7 +75,7 @@ def told(name: str, mask) -> tuple[subjects.Candidate, Told]:
 
 
 def evaluated(request: Request, tmp_path, *candidates, **options) -> Record:
-    return run.evaluate(candidates, sets.load(request), request, tmp_path / "record.json", **options)
+    return evaluate_all(candidates, run.Instances(sets.load(request), request), tmp_path / "record.json", **options)
 
 
 def asked(truth: Path, images: Path, boxes: str | Path = "ground-truth", **options) -> Request:

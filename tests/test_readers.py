@@ -17,12 +17,12 @@ from lightsam.geometry import Preprocess
 from lightsam.prompts import Prompt
 from lightsam.rules import MaskRules, Rules, StabilityFallback
 from lightsam.stages import STAGE_NAMES
-from lightsam_benchmarks.journals import path_of
+from lightsam_benchmarks.journals import opened, path_of
 from lightsam_benchmarks.latency import record as latency
 from lightsam_benchmarks.latency.report import markdown
 from lightsam_benchmarks.quality import ground_truth, storage
 from lightsam_benchmarks.quality.dataset import DataSet, Sample, Truth
-from lightsam_benchmarks.quality.journal import Head, Line, opened
+from lightsam_benchmarks.quality.journal import Head, Line, form, worst
 from lightsam_benchmarks.quality.page import as_html
 from lightsam_benchmarks.quality.predictions import Scores
 from lightsam_benchmarks.quality.report import markdown as quality_markdown
@@ -130,8 +130,7 @@ DATA = DataSet(
 
 
 def journal() -> list[dict]:
-    worst = Worst(SUBJECT, ())
-    case = worst.offer("cat.png", "box", 0, 0.5, MASK, Prompt(points=[(3, 4)], box=(1, 2, 30, 40)))
+    case = Worst(SUBJECT, ()).offer("cat.png", "box", 0, 0.5, MASK, Prompt(points=[(3, 4)], box=(1, 2, 30, 40)))
     scores = {"box": Scores([0.5], [0.25]), "clicks": Scores([0.5], [0.25], [[0.1, 0.5]])}
     return [asdict(Head("run")), asdict(Line(SUBJECT, "0" * 64, "cat.png", scores, (case,)))]
 
@@ -140,11 +139,10 @@ def read_journal(path: Path) -> None:
     output = path.with_name("journal.json")
     path.replace(path_of(output))
     try:
-        with opened(output, "run", DATA, [SUBJECT], overwrite=False) as found:
-            found.check(SUBJECT, "0" * 64)
-            found.scores(SUBJECT, "cat.png")
-            worst = Worst(SUBJECT, found.worst(SUBJECT, DATA))
-            assert all(case.prompt for case in worst.cases)
+        found = opened(path_of(output), form("run", DATA), [SUBJECT], overwrite=False)
+        found.check(SUBJECT, "0" * 64)
+        found.line(SUBJECT, "cat.png")
+        assert all(case.prompt for case in Worst(SUBJECT, worst(found, SUBJECT, DATA)).cases)
     finally:
         path_of(output).unlink(missing_ok=True)
 

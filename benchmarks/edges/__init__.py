@@ -2,6 +2,6 @@
 
 The way of the data: `detection` makes the edge map of an image, by a `recipe`; `truth` reads the boundaries that people
 drew; `thinning` and `matching` count the pixels on which both agree, at 99 thresholds; `scores` makes ODS, OIS, AP and
-R50 of the counts. `run` goes over all images and, with its `journal`, survives being killed. `record` is what comes
-out, and `report`, `plots`, `page` and `writers` show it.
+R50 of the counts. `run` is what `lightsam_benchmarks.evaluations` does with every image, whose lines are in `journal`,
+and makes a `record` of them, which `report`, `plots`, `page` and `writers` show.
 """

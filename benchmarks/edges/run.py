@@ -1,97 +1,97 @@
-"""All images, one subject after the other; what is done survives a kill."""
+"""What is done with an image, and the record of all of them."""
 
 import datetime
 import platform
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lightsam.version import __version__
 from lightsam_benchmarks import machine
+from lightsam_benchmarks.journals import Form, Journal
 from lightsam_benchmarks.quality.dataset import DataSet, Sample
 from lightsam_benchmarks.quality.places import open_image_at
 from lightsam_benchmarks.quality.record import Evaluated
-from lightsam_benchmarks.quality.run import evaluated, identity
-from lightsam_benchmarks.quality.subjects import Candidate, Loaded
+from lightsam_benchmarks.quality.subjects import Loaded
 
 from .detection import detect
-from .journal import Journal, Line, digest, opened
+from .journal import Line, digest, form
 from .matching import THRESHOLDS, TOLERANCE, count
 from .recipe import Recipe
 from .record import Data, Image, Record, Result, write
 from .scores import scores
 
-OnStep = Callable[[str], None]
 
+@dataclass(frozen=True)
+class Edges:
+    """Edges against boundaries that people drew, as a `lightsam_benchmarks.evaluations.Task`."""
 
-def evaluate(
-    candidates: Sequence[Candidate],
-    data: DataSet,
-    recipe: Recipe,
-    output: Path,
-    *,
-    limit: int | None = None,
-    seed: int = 0,
-    overwrite: bool = False,
-    on_step: OnStep = lambda _: None,
-) -> Record:
-    """Find every subject's edges in every image, count what matches, and write the record.
+    data: DataSet
+    """Of `lightsam_benchmarks.edges.truth.read`, sampled already."""
+    recipe: Recipe
+    limit: int | None = None
+    """That the data were sampled by, for the record."""
+    seed: int = 0
+    """Likewise."""
 
-    Args:
-        data: of `lightsam_benchmarks.edges.truth.read`, sampled already.
-        limit: that it was sampled by, for the record.
-        seed: likewise.
-        overwrite: whether a journal of another run may be thrown away.
-        on_step: told of each image as it begins.
+    @property
+    def samples(self) -> dict[str, Sample]:
+        """By their names."""
+        return {sample.name: sample for sample in self.data.samples}
 
-    Raises:
-        ContractError: if the journal beside ``output`` is of another run, or a subject's files are damaged.
-        CheckpointError: if a model's weights cannot be had.
-        ImageError: if an image is damaged.
-        WriteError: if nothing can be written.
-    """
-    sha256 = data.sha256()
-    names = [candidate.name for candidate in candidates]
-    with opened(output, digest(recipe, sha256), names, overwrite) as journal:
-        subjects: list[Evaluated] = []
-        results: list[Result] = []
-        for candidate in candidates:
-            loaded = candidate.load()
-            images = _one(candidate.name, loaded, data, recipe, journal, on_step)
-            results.append(Result(candidate.name, scores([image.counts for image in images]), images))
-            subjects.append(evaluated(candidate.name, loaded))
-            del loaded  # one at a time is in memory
-        record = Record(
+    def part(self, start: int, end: int) -> "Edges":
+        """The images from ``start`` to before ``end`` alone."""
+        return replace(self, data=self.data.part(start, end))
+
+    def digest(self, images: Mapping[str, str]) -> str:
+        """See `Task.digest`."""
+        return digest(self.recipe, self.data.sha256(images))
+
+    def form(self, run: str) -> Form[Line]:
+        """Of the journal."""
+        return form(run, self.samples)
+
+    def scorer(self, name: str, loaded: Loaded, journal: Journal[Line]) -> Callable[[str, str], Line]:
+        """What counts an image's edges, given its key and the sha256 of its file.
+
+        Returns:
+            A function that raises ImageError if the image is damaged.
+        """
+        sha256, samples = loaded.identity, self.samples
+        return lambda key, image: Line(name, sha256, counted(loaded, samples[key], self.recipe), image)
+
+    def gather(
+        self,
+        subjects: Sequence[Evaluated],
+        images: Mapping[str, str],
+        journal: Journal[Line],
+        pairs: Sequence[tuple[str, str]],
+    ) -> Record:
+        """The record of what a journal holds; see `Task.gather`."""
+        results = []
+        for subject in subjects:
+            found = tuple(line.image for line in journal.lines(subject.name, images))
+            results.append(Result(subject.name, scores([image.counts for image in found]), found))
+        data = self.data
+        return Record(
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             lightsam=__version__,
             git=machine.git_state(),
             python=platform.python_version(),
             versions=machine.versions((*machine.ran_by(), "scipy")),
             chip=machine.chip(),
-            data=Data(data.name, len(data.samples), limit, seed, dict(data.dropped), sha256),
-            recipe=recipe,
+            data=Data(data.name, len(images), self.limit, self.seed, dict(data.dropped), data.sha256(images)),
+            recipe=self.recipe,
             tolerance=TOLERANCE,
             thresholds=THRESHOLDS,
             subjects=tuple(subjects),
             results=tuple(results),
         )
-        write(record, output)
-    return record
 
-
-def _one(
-    name: str, loaded: Loaded, data: DataSet, recipe: Recipe, journal: Journal, on_step: OnStep
-) -> tuple[Image, ...]:
-    sha256 = identity(loaded)
-    images = []
-    for number, sample in enumerate(data.samples, 1):
-        on_step(f"{name}: image {number} of {len(data.samples)}")
-        image = journal.image(name, sha256, sample.name)
-        if image is None:
-            image = counted(loaded, sample, recipe)
-            journal.add(Line(name, sha256, image))
-        images.append(image)
-    return tuple(images)
+    def write(self, outcome: Record, output: Path) -> None:
+        """Write the record; raises WriteError if the system refuses."""
+        write(outcome, output)
 
 
 def counted(loaded: Loaded, sample: Sample, recipe: Recipe) -> Image:

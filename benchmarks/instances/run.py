@@ -1,9 +1,10 @@
-"""All images of all sets, one subject after the other: each is encoded once, and what is done survives a kill."""
+"""What is done with an image of a set, which is encoded once a subject, and the record of all of them."""
 
 import datetime
 import hashlib
 import platform
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -12,72 +13,100 @@ from lightsam.predictor import Predictor
 from lightsam.prompts import Prompt
 from lightsam.version import __version__
 from lightsam_benchmarks import machine
+from lightsam_benchmarks.journals import Form, Journal
 from lightsam_benchmarks.quality.coco import encode
 from lightsam_benchmarks.quality.dataset import Sample
 from lightsam_benchmarks.quality.places import open_image_at
 from lightsam_benchmarks.quality.predictions import PROMPTS_A_CALL
-from lightsam_benchmarks.quality.run import evaluated, identity
-from lightsam_benchmarks.quality.subjects import Candidate
+from lightsam_benchmarks.quality.record import Evaluated
+from lightsam_benchmarks.quality.subjects import Loaded
 
 from . import scoring
 from .boxes import ScoredBox
-from .journal import Journal, Line, opened
+from .journal import Line, form, key_of
 from .record import BoxSource, Difference, Mean, Record, Result, Set
 from .request import BEST, JITTERED, Request
 from .sets import InstanceSet
 from .storage import write
 
-OnStep = Callable[[str], None]
 Masks = dict[str, tuple[str, ...]]
 """Compressed runs by the image's name, in the order of its boxes."""
 
 
-def evaluate(
-    candidates: Sequence[Candidate],
-    sets: Sequence[InstanceSet],
-    request: Request,
-    output: Path,
-    *,
-    pairs: Sequence[tuple[str, str]] = (),
-    overwrite: bool = False,
-    on_step: OnStep = lambda _: None,
-) -> Record:
-    """Ask every subject for the masks of all boxes, measure them, and write the record.
+@dataclass(frozen=True)
+class Instances:
+    """Masks for boxes, as a `lightsam_benchmarks.evaluations.Task`; its images are those of all sets."""
 
-    Args:
-        candidates: the subjects; one at a time is in memory.
-        sets: the images, their annotations and boxes.
-        request: what is asked.
-        output: the record's file.
-        pairs: names of subjects that are to be compared, A and B.
-        overwrite: whether a journal of another run may be thrown away.
-        on_step: told of each image as it begins.
+    sets: tuple[InstanceSet, ...]
+    """The images, their annotations and boxes."""
+    request: Request
 
-    Raises:
-        ContractError: if the journal beside ``output`` is of another run, or a subject's files are damaged.
-        CheckpointError: if a model's weights cannot be had.
-        ImageError: if an image is damaged.
-        WriteError: if nothing can be written.
-    """
-    hashes = {one.name: one.truth.data.sha256() for one in sets}
-    names = [candidate.name for candidate in candidates]
-    counts = {(one.name, image): len(boxes) for one in sets for image, boxes in one.boxes.of.items()}
-    with opened(output, _digest(request, sets, hashes), counts, names, overwrite) as journal:
-        subjects, results = [], []
-        for candidate in candidates:
-            loaded = candidate.load()
-            subjects.append(evaluated(candidate.name, loaded))
-            sha256 = identity(loaded)
-            journal.check(candidate.name, sha256)
-            for one in sets:
-                lines = _answered(candidate.name, sha256, loaded.predictor, one, request, journal, on_step)
-                results.append(_result(candidate.name, one, lines))
-            del loaded  # before the next is loaded
+    @property
+    def samples(self) -> dict[str, Sample]:
+        """By `journal.key_of`; also those without a box, which are not encoded."""
+        return {key_of(one.name, sample.name): sample for one in self.sets for sample in one.truth.data.samples}
+
+    @property
+    def boxes(self) -> dict[str, tuple[ScoredBox, ...]]:
+        """Of every image, by its key."""
+        return {
+            key_of(one.name, sample.name): one.boxes.of.get(sample.name, ())
+            for one in self.sets
+            for sample in one.truth.data.samples
+        }
+
+    def part(self, start: int, end: int) -> "Instances":
+        """The images from ``start`` to before ``end`` of all sets, without annotations, which are `gather`'s."""
+        parts = []
+        for one in self.sets:
+            count = len(one.truth.data.samples)
+            if start < count and end > 0:
+                parts.append(one.part(max(0, start), min(end, count)))
+            start, end = start - count, end - count
+        return replace(self, sets=tuple(parts))
+
+    def digest(self, images: Mapping[str, str]) -> str:
+        """See `Task.digest`."""
+        facts = [(one.name, _sha256(one, images), one.boxes.fingerprint()) for one in self.sets]
+        return hashlib.sha256(repr((__version__, self.request.mask, facts)).encode()).hexdigest()
+
+    def form(self, run: str) -> Form[Line]:
+        """Of the journal."""
+        return form(run, {key: len(boxes) for key, boxes in self.boxes.items()})
+
+    def scorer(self, name: str, loaded: Loaded, journal: Journal[Line]) -> Callable[[str, str], Line]:
+        """What answers an image's boxes, given its key and the sha256 of its file.
+
+        Returns:
+            A function that raises ImageError if the image is damaged.
+        """
+        sha256, samples, boxes = loaded.identity, self.samples, self.boxes
+        sets = {key_of(one.name, sample.name): one.name for one in self.sets for sample in one.truth.data.samples}
+
+        def line_of(key: str, image_sha256: str) -> Line:
+            sample, asked = samples[key], boxes[key]
+            masks, not_finite = masks_of(loaded.predictor, sample, asked, self.request.mask) if asked else ((), 0)
+            return Line(name, sha256, sets[key], sample.name, masks, not_finite, image_sha256)
+
+        return line_of
+
+    def gather(
+        self,
+        subjects: Sequence[Evaluated],
+        images: Mapping[str, str],
+        journal: Journal[Line],
+        pairs: Sequence[tuple[str, str]],
+    ) -> Record:
+        """The record of what a journal holds; see `Task.gather`."""
+        request = self.request
+        results = [
+            _result(subject.name, one, _lines(journal, subject.name, one)) for subject in subjects for one in self.sets
+        ]
         described = tuple(
-            _set(one, files.annotations.name, hashes[one.name], request)
-            for one, files in zip(sets, request.sets, strict=True)
+            _set(one, files.annotations.name, _sha256(one, images), request)
+            for one, files in zip(self.sets, request.sets, strict=True)
         )
-        record = Record(
+        return Record(
             created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
             lightsam=__version__,
             git=machine.git_state(),
@@ -91,11 +120,13 @@ def evaluate(
             subjects=tuple(subjects),
             sets=described,
             results=tuple(results),
-            means=tuple(_mean(name, results, described) for name in names if len(sets) > 1),
-            differences=tuple(_difference(a, b, one, results, journal) for a, b in pairs for one in sets),
+            means=tuple(_mean(one.name, results, described) for one in subjects if len(self.sets) > 1),
+            differences=tuple(_difference(a, b, one, results, journal) for a, b in pairs for one in self.sets),
         )
-        write(record, output)
-    return record
+
+    def write(self, outcome: Record, output: Path) -> None:
+        """Write the record; raises WriteError if the system refuses."""
+        write(outcome, output)
 
 
 def masks_of(
@@ -126,27 +157,15 @@ def masks_of(
     return tuple(masks), not_finite
 
 
-def _answered(
-    name: str,
-    sha256: str,
-    predictor: Predictor,
-    one: InstanceSet,
-    request: Request,
-    journal: Journal,
-    on_step: OnStep,
-) -> list[Line]:
-    """A line for every image that has a box."""
-    samples = [sample for sample in one.truth.data.samples if sample.name in one.boxes.of]
-    lines = []
-    for number, sample in enumerate(samples, 1):
-        on_step(f"{name}: {one.name}, image {number} of {len(samples)}")
-        line = journal.line(name, one.name, sample.name)
-        if line is None:
-            masks, not_finite = masks_of(predictor, sample, one.boxes.of[sample.name], request.mask)
-            line = Line(name, sha256, one.name, sample.name, masks, not_finite)
-            journal.add(line)
-        lines.append(line)
-    return lines
+def _lines(journal: Journal[Line], subject: str, one: InstanceSet) -> list[Line]:
+    """A line for every image of a set, in the order of the data."""
+    return journal.lines(subject, (key_of(one.name, sample.name) for sample in one.truth.data.samples))
+
+
+def _sha256(one: InstanceSet, images: Mapping[str, str]) -> str:
+    """Of a set's images and annotations, from the sha256 of the images' files by their keys."""
+    names = (sample.name for sample in one.truth.data.samples)
+    return one.truth.data.sha256({name: images[key_of(one.name, name)] for name in names})
 
 
 def _result(name: str, one: InstanceSet, lines: Sequence[Line]) -> Result:
@@ -196,13 +215,12 @@ def _mean(subject: str, results: Sequence[Result], sets: Sequence[Set]) -> Mean:
     return Mean(subject, len(sets), *(round(float(np.mean(row)), scoring.DIGITS) for row in rows))
 
 
-def _difference(a: str, b: str, one: InstanceSet, results: Sequence[Result], journal: Journal) -> Difference:
+def _difference(a: str, b: str, one: InstanceSet, results: Sequence[Result], journal: Journal[Line]) -> Difference:
     ap_a, ap_b = (next(r.precision.ap for r in results if (r.subject, r.set) == (name, one.name)) for name in (a, b))
     ious: list[float] = []
-    for sample in one.truth.data.samples:
-        mine, theirs = (journal.line(name, one.name, sample.name) for name in (a, b))
-        if mine is not None and theirs is not None:
-            ious += scoring.overlaps(mine.masks, theirs.masks, sample.size)
+    pairs = zip(_lines(journal, a, one), _lines(journal, b, one), strict=True)
+    for sample, (mine, theirs) in zip(one.truth.data.samples, pairs, strict=True):
+        ious += scoring.overlaps(mine.masks, theirs.masks, sample.size)
     return Difference(
         a,
         b,
@@ -213,8 +231,3 @@ def _difference(a: str, b: str, one: InstanceSet, results: Sequence[Result], jou
         round(float(np.mean(ious)), scoring.DIGITS),
         round(min(ious), scoring.DIGITS),
     )
-
-
-def _digest(request: Request, sets: Sequence[InstanceSet], hashes: Mapping[str, str]) -> str:
-    facts = [(one.name, hashes[one.name], one.boxes.fingerprint()) for one in sets]
-    return hashlib.sha256(repr((__version__, request.mask, facts)).encode()).hexdigest()

@@ -1,6 +1,6 @@
 """The sets of a run: one that is named by its files, or every folder of a folder, such as SegInW's 25 sets."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -27,10 +27,12 @@ class InstanceSet:
     """Of the images that were drawn."""
     boxes: Boxes
 
-    @property
-    def asked(self) -> int:
-        """Images that have a box."""
-        return len(self.boxes.of)
+    def part(self, start: int, end: int) -> "InstanceSet":
+        """The images from ``start`` to before ``end``, with their boxes and without annotations."""
+        data = self.truth.data.part(start, end)
+        truth = replace(self.truth, data=data, ids={}, images=(), annotations=())
+        of = {one.name: self.boxes.of[one.name] for one in data.samples if one.name in self.boxes.of}
+        return replace(self, truth=truth, boxes=replace(self.boxes, of=of))
 
 
 def find(folder: Path, kind: str) -> tuple[tuple[SetFiles, ...], tuple[str, ...]]:
@@ -67,8 +69,11 @@ def find(folder: Path, kind: str) -> tuple[tuple[SetFiles, ...], tuple[str, ...]
     return tuple(found), tuple(passed_over)
 
 
-def load(request: Request) -> list[InstanceSet]:
+def load(request: Request, *, check_images: bool = True) -> tuple[InstanceSet, ...]:
     """Read every set, draw its images, and make sure that these are there.
+
+    Args:
+        check_images: whether to look at every image now; else whoever evaluates them does.
 
     Raises:
         DatasetError: for annotations or boxes that cannot be used.
@@ -77,12 +82,13 @@ def load(request: Request) -> list[InstanceSet]:
     """
     if find_spec("faster_coco_eval") is None:
         raise FormatUnavailableError.for_extra("evaluate", "faster_coco_eval")
-    return [_load(files, request) for files in request.sets]
+    return tuple(_load(files, request, check_images) for files in request.sets)
 
 
-def _load(files: SetFiles, request: Request) -> InstanceSet:
+def _load(files: SetFiles, request: Request, check_images: bool) -> InstanceSet:
     whole = truth.read(files.annotations, files.images)
     drawn = whole.sampled(request.limit, request.seed)
     found = boxes.of_set(whole, drawn, files.boxes, request)
-    drawn.data.check_images()
+    if check_images:
+        drawn.data.check_images()
     return InstanceSet(files.name, drawn, found)

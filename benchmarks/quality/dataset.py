@@ -61,6 +61,20 @@ class Sample:
         except OSError as error:
             raise ImageError(f"{self.path} cannot be read ({error})") from error
 
+    def check_image(self) -> None:
+        """Look at the image's header before any work.
+
+        Raises:
+            ImageError: if it is missing or cannot be read.
+            DatasetError: if its size is not that of its masks.
+        """
+        found = image_size(self.path)
+        if found != self.size:
+            raise DatasetError(
+                f"{self.path} is {found[0]} x {found[1]} pixels and its ground truth {self.size[0]} x "
+                f"{self.size[1]}: give the images that were annotated"
+            )
+
 
 @dataclass(frozen=True)
 class DataSet:
@@ -97,27 +111,14 @@ class DataSet:
             digest.update(f"{sample.name} {image} {sample.fingerprint}\n".encode())
         return digest.hexdigest()
 
-    def truth_sha256(self) -> str:
-        """Of the images' names and their ground truth: no image is read."""
-        digest = hashlib.sha256()
-        for sample in self.samples:
-            digest.update(f"{sample.name} {sample.fingerprint}\n".encode())
-        return digest.hexdigest()
-
     def check_images(self) -> None:
-        """Look at every image's header before any work.
-
-        Raises:
-            ImageError: if one is missing or cannot be read.
-            DatasetError: if its size is not that of its masks.
-        """
+        """Look at every image as `Sample.check_image` does."""
         for sample in self.samples:
-            found = image_size(sample.path)
-            if found != sample.size:
-                raise DatasetError(
-                    f"{sample.path} is {found[0]} x {found[1]} pixels and its ground truth {sample.size[0]} x "
-                    f"{sample.size[1]}: give the images that were annotated"
-                )
+            sample.check_image()
+
+    def part(self, start: int, end: int) -> "DataSet":
+        """The images from ``start`` to before ``end``; what was left out is of the whole."""
+        return replace(self, samples=self.samples[start:end], dropped={})
 
 
 def image_size(path: Place) -> tuple[int, int]:

@@ -12,12 +12,14 @@ from .subjects import Candidate
 
 def evaluate_one(candidate: Candidate, evaluation: Evaluation) -> dict[str, Any]:
     """The record of one subject, as JSON holds it."""
+    from lightsam_benchmarks.evaluations import evaluate
+
     from .ground_truth import load as load_data
-    from .run import evaluate
+    from .run import Quality
     from .subjects import check_slots
 
     check_slots([candidate], evaluation)
     data = load_data(evaluation)
     with tempfile.TemporaryDirectory() as folder:
-        outcome = evaluate([candidate], data, evaluation, Path(folder) / "record.json")
+        outcome = evaluate([candidate], Quality(data, evaluation), Path(folder) / "record.json")
     return json.loads(as_text(outcome.record))

@@ -1,7 +1,6 @@
-"""All images, one subject after the other: each image is encoded once a subject, and what is done survives a kill."""
+"""What is done with an image, which is encoded once a subject, and the record of all of them."""
 
 import datetime
-import hashlib
 import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -12,19 +11,19 @@ import numpy as np
 from lightsam.prompts import Prompt
 from lightsam.version import __version__
 from lightsam_benchmarks import machine
+from lightsam_benchmarks.journals import Form, Journal
 
 from .compare import bootstrap, within
-from .dataset import DataSet
+from .dataset import DataSet, Sample
 from .evaluation import BSDS, CLICKS, Evaluation
-from .journal import Journal, Line, digest, opened
+from .journal import Line, digest, form
+from .journal import worst as known_worst
 from .predictions import Scores, prediction
 from .record import Data, Difference, Evaluated, Object, Reached, Record, Result, SizeScore
 from .scores import DIGITS, NOC_TARGETS, SIZES, clicks_to, size_of
 from .storage import write
-from .subjects import Candidate, Loaded
+from .subjects import Loaded
 from .worst import Case, Worst
-
-OnStep = Callable[[str], None]
 
 
 @dataclass(frozen=True)
@@ -35,126 +34,81 @@ class Outcome:
     worst: tuple[Case, ...]
 
 
-def evaluate(
-    candidates: Sequence[Candidate],
-    data: DataSet,
-    evaluation: Evaluation,
-    output: Path,
-    *,
-    pairs: Sequence[tuple[str, str]] = (),
-    overwrite: bool = False,
-    on_step: OnStep = lambda _: None,
-) -> Outcome:
-    """Evaluate every subject on every image, and write the record.
+@dataclass(frozen=True)
+class Quality:
+    """Masks against ground truth, as a `lightsam_benchmarks.evaluations.Task`."""
 
-    Args:
-        pairs: names of subjects that are to be compared, A and B.
-        overwrite: whether a journal of another run may be thrown away.
-        on_step: told of each image as it begins.
+    data: DataSet
+    evaluation: Evaluation
 
-    Raises:
-        ContractError: if the journal beside ``output`` is of another run, or a subject's files are damaged.
-        CheckpointError: if a model's weights cannot be had.
-        ImageError: if an image is damaged.
-        WriteError: if nothing can be written.
-    """
-    data_sha256 = data.sha256()
-    names = [candidate.name for candidate in candidates]
-    with opened(output, digest(evaluation, data_sha256), data, names, overwrite) as journal:
-        subjects: list[Evaluated] = []
-        for candidate in candidates:
-            loaded = candidate.load()
-            score(candidate.name, loaded, data, evaluation, journal, on_step=on_step)
-            subjects.append(evaluated(candidate.name, loaded))
-            del loaded  # one at a time is in memory
-        outcome = gather(subjects, data, data_sha256, evaluation, journal, pairs)
+    @property
+    def samples(self) -> dict[str, Sample]:
+        """By their names."""
+        return {sample.name: sample for sample in self.data.samples}
+
+    def part(self, start: int, end: int) -> "Quality":
+        """The images from ``start`` to before ``end`` alone."""
+        return replace(self, data=self.data.part(start, end))
+
+    def digest(self, images: Mapping[str, str]) -> str:
+        """See `Task.digest`."""
+        return digest(self.evaluation, self.data.sha256(images))
+
+    def form(self, run: str) -> Form[Line]:
+        """Of the journal."""
+        return form(run, self.data)
+
+    def scorer(self, name: str, loaded: Loaded, journal: Journal[Line]) -> Callable[[str, str], Line]:
+        """What scores an image, given its key and the sha256 of its file.
+
+        Returns:
+            A function that raises ImageError if the image is damaged.
+        """
+        sha256, samples = loaded.identity, self.samples
+        worst = Worst(name, known_worst(journal, name, self.data))
+
+        def line_of(key: str, image_sha256: str) -> Line:
+            kept: list[Case] = []
+
+            def offer(kind: str, index: int, iou: float, mask: np.ndarray, prompt: Prompt) -> None:
+                case = worst.offer(key, kind, index, iou, mask, prompt)
+                if case is not None:
+                    kept.append(case)
+
+            scores = prediction(loaded.predictor, samples[key], self.evaluation, offer)
+            return Line(name, sha256, key, scores, tuple(kept), image_sha256)
+
+        return line_of
+
+    def gather(
+        self,
+        subjects: Sequence[Evaluated],
+        images: Mapping[str, str],
+        journal: Journal[Line],
+        pairs: Sequence[tuple[str, str]],
+    ) -> Outcome:
+        """The record of what a journal holds, and the worst answers; see `Task.gather`."""
+        results: list[Result] = []
+        worst: list[Case] = []
+        evaluation = self.evaluation
+        for subject in subjects:
+            together = {kind: Scores() for kind in evaluation.settings}
+            for line in journal.lines(subject.name, images):
+                for kind, one in line.scores.items():
+                    together[kind].ious += one.ious
+                    together[kind].boundary_ious += one.boundary_ious
+                    together[kind].click_ious += one.click_ious
+                    together[kind].not_finite += one.not_finite
+            results += [
+                _result(subject.name, kind, together[kind], self.data, evaluation.seed) for kind in evaluation.settings
+            ]
+            worst += Worst(subject.name, known_worst(journal, subject.name, self.data)).cases
+        record = _record(evaluation, self.data, self.data.sha256(images), subjects, results)
+        return Outcome(_with_differences(record, pairs), tuple(worst))
+
+    def write(self, outcome: Outcome, output: Path) -> None:
+        """Write the record; raises WriteError if the system refuses."""
         write(outcome.record, output)
-    return outcome
-
-
-def score(
-    name: str,
-    loaded: Loaded,
-    data: DataSet,
-    evaluation: Evaluation,
-    journal: Journal,
-    *,
-    images: Mapping[str, str] | None = None,
-    on_step: OnStep = lambda _: None,
-) -> None:
-    """Evaluate one subject on every image that the journal lacks, and add a line to it for each.
-
-    Args:
-        name: of the subject.
-        images: sha256 of the images' files by their names, for the lines of a shard.
-        on_step: told of each image as it begins.
-
-    Raises:
-        ContractError: if the journal was begun with other weights or files.
-        ImageError: if an image is damaged.
-        WriteError: if the journal cannot be written.
-    """
-    sha256 = identity(loaded)
-    journal.check(name, sha256)
-    worst = Worst(name, journal.worst(name, data))
-    for number, sample in enumerate(data.samples, 1):
-        on_step(f"{name}: image {number} of {len(data.samples)}")
-        if journal.scores(name, sample.name) is not None:
-            continue
-        kept: list[Case] = []
-
-        def offer(kind: str, index: int, iou: float, mask: np.ndarray, prompt: Prompt) -> None:
-            case = worst.offer(sample.name, kind, index, iou, mask, prompt)  # noqa: B023  # called at once
-            if case is not None:
-                kept.append(case)  # noqa: B023
-
-        scores = prediction(loaded.predictor, sample, evaluation, offer)
-        image = "" if images is None else images[sample.name]
-        journal.add(Line(name, sha256, sample.name, scores, tuple(kept), image))
-
-
-def gather(
-    subjects: Sequence[Evaluated],
-    data: DataSet,
-    data_sha256: str,
-    evaluation: Evaluation,
-    journal: Journal,
-    pairs: Sequence[tuple[str, str]],
-) -> Outcome:
-    """The record of what a journal holds, in the order of the data, whoever wrote its lines and when.
-
-    Args:
-        subjects: each with a line for every image.
-        data_sha256: `DataSet.sha256`.
-        pairs: names of subjects that are to be compared, A and B.
-    """
-    results: list[Result] = []
-    worst: list[Case] = []
-    for subject in subjects:
-        together = {kind: Scores() for kind in evaluation.settings}
-        for sample in data.samples:
-            scores = journal.scores(subject.name, sample.name)
-            assert scores is not None  # each has a line for every image
-            for kind, one in scores.items():
-                together[kind].ious += one.ious
-                together[kind].boundary_ious += one.boundary_ious
-                together[kind].click_ious += one.click_ious
-                together[kind].not_finite += one.not_finite
-        results += [_result(subject.name, kind, together[kind], data, evaluation.seed) for kind in evaluation.settings]
-        worst += Worst(subject.name, journal.worst(subject.name, data)).cases
-    record = _record(evaluation, data, data_sha256, subjects, results)
-    return Outcome(_with_differences(record, pairs), tuple(worst))
-
-
-def evaluated(name: str, loaded: Loaded) -> Evaluated:
-    """What the record says of a subject."""
-    return Evaluated(name, loaded.subject, loaded.files, loaded.runs_on, loaded.changed)
-
-
-def identity(loaded: Loaded) -> str:
-    """Of weights, files and what runs them: all that changes a subject's answers."""
-    facts = (loaded.subject.weights.sha256, sorted(loaded.files.items()), loaded.subject.image_size, loaded.runs_on)
-    return hashlib.sha256(repr(facts).encode()).hexdigest()
 
 
 def _result(subject: str, kind: str, scores: Scores, data: DataSet, seed: int) -> Result:

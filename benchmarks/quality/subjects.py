@@ -1,5 +1,6 @@
 """What is evaluated: a PyTorch model by its name, or the files of an export by their folder."""
 
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -26,6 +27,7 @@ from lightsam_exporters.loading import Export, find_exports, is_export, load_pai
 
 from .evaluation import Evaluation
 from .prompts import BACKGROUND, FOREGROUND
+from .record import Evaluated
 
 _EAGER = (f"{pytorch.NAME}-{pytorch.EAGER}", pytorch.NAME, pytorch.EAGER)
 _UNKNOWN = Weights("", "", trained=False)
@@ -44,6 +46,16 @@ class Loaded:
     """Runtime and unit."""
     changed: bool = False
     """Whether a file is no longer the one that was exported."""
+
+    @property
+    def identity(self) -> str:
+        """sha256 of weights, files and what runs them: all that changes the subject's answers."""
+        facts = (self.subject.weights.sha256, sorted(self.files.items()), self.subject.image_size, self.runs_on)
+        return hashlib.sha256(repr(facts).encode()).hexdigest()
+
+    def evaluated(self, name: str) -> Evaluated:
+        """What a record says of it, under this name."""
+        return Evaluated(name, self.subject, self.files, self.runs_on, self.changed)
 
 
 @dataclass(frozen=True)

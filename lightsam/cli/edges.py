@@ -5,10 +5,14 @@ from typing import Annotated
 
 import typer
 
-from lightsam.cli.console import DownloadBar, out, progress
+from lightsam.cli import evaluations
+from lightsam.cli.console import DownloadBar, out
 from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples, names_in
 from lightsam.cli.subjects import (
+    Jobs,
     OverwriteRecord,
+    Scheduler,
+    Shards,
     SubjectFormats,
     SubjectPrecision,
     Subjects,
@@ -48,6 +52,9 @@ def edges(
         Path | None,
         typer.Option(metavar="FILE", help="Also precision over recall: a plot (.svg), or a page with tables (.html)."),
     ] = None,
+    shards: Shards = None,
+    jobs: Jobs = 1,
+    scheduler: Scheduler = None,
     overwrite: OverwriteRecord = False,
     threads: Threads = None,
     unit: Unit = None,
@@ -57,19 +64,19 @@ def edges(
     """Find edges by the masks of everything, and score them as BSDS500 does; a killed run goes on where it was."""
     from importlib.util import find_spec
 
-    from lightsam.errors import ArtifactExistsError, FormatUnavailableError
+    from lightsam.errors import FormatUnavailableError
     from lightsam.files import check_suffix, ensure_writable, write_by_suffix
     from lightsam_benchmarks.edges import report, truth
     from lightsam_benchmarks.edges.recipe import Recipe
-    from lightsam_benchmarks.edges.run import evaluate
+    from lightsam_benchmarks.edges.run import Edges
     from lightsam_benchmarks.edges.writers import WRITERS
+    from lightsam_benchmarks.evaluations import Asked
     from lightsam_benchmarks.quality.evaluation import BSDS, POINT, Evaluation
-    from lightsam_benchmarks.quality.subjects import Loading, find
+    from lightsam_benchmarks.quality.subjects import Loading
     from lightsam_exporters.formats.running import RunOptions
 
     recipe = Recipe(boundary=boundary, border=border, smoothing=smoothing, nms=nms)
-    asked = Evaluation(BSDS, bsds, images, (POINT,), limit=limit, seed=seed)
-    check_suffix(output, (".json",))
+    points = Evaluation(BSDS, bsds, images, (POINT,), limit=limit, seed=seed)
     needed = {"scipy": "evaluate"}
     if plot is not None:
         check_suffix(plot, WRITERS)
@@ -77,23 +84,27 @@ def edges(
     for package, extra in needed.items():
         if find_spec(package) is None:
             raise FormatUnavailableError.for_extra(extra, package)
-    if output.exists() and not overwrite:
-        raise ArtifactExistsError(f"{output} is there already: choose another --output, or say --overwrite")
+    evaluations.check_output(output, overwrite)
     loading = Loading(
         tuple(weights or ()), image_size, names_in(format_name), precision,
         RunOptions(unit, numerics, threads=threads), accept_license,
         DownloadBar(),
     )  # fmt: skip
-    candidates, _ = find(subjects, [], loading, asked)
+    executor = evaluations.executor_of(shards, jobs, scheduler)
+    asked = Asked(tuple(subjects), (), loading, points)
+    candidates, pairs = asked.candidates()
+    if shards is not None:  # other processes read them, whose current folder may be another
+        bsds, images = bsds.absolute(), images.absolute()
     data = truth.read(bsds, images).sampled(limit, seed)
-    data.check_images()
+    if shards is None:
+        data.check_images()
     for path in (output, plot):
         if path is not None:
             ensure_writable(path.parent)
-    with progress(len(candidates) * len(data.samples)) as begin:
-        record = evaluate(
-            candidates, data, recipe, output, limit=limit, seed=seed, overwrite=overwrite, on_step=begin
-        )  # fmt: skip
+    record = evaluations.run(
+        asked, candidates, pairs, Edges(data, recipe, limit, seed), output,
+        shards=shards, executor=executor, overwrite=overwrite,
+    )  # fmt: skip
     print_tables(report.tables(record), report.notes(record), [])
     written = [output]
     if plot is not None:

@@ -6,12 +6,15 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lightsam.cli import edges, instances
-from lightsam.cli.console import DownloadBar, out, progress
+from lightsam.cli import edges, evaluations, instances
+from lightsam.cli.console import DownloadBar, out
 from lightsam.cli.groups import RUN, RunByDefault
 from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples, names_in
 from lightsam.cli.subjects import (
+    Jobs,
     OverwriteRecord,
+    Scheduler,
+    Shards,
     SubjectFormats,
     SubjectPrecision,
     Subjects,
@@ -80,13 +83,9 @@ def run(
     page: Annotated[
         Path | None, typer.Option(metavar="FILE.html", help="Also a page, with the worst answers as images.")
     ] = None,
-    shards: Annotated[
-        int | None, typer.Option(help="Of very many images: so many parts, each in a process of its own; same record.")
-    ] = None,
-    jobs: Annotated[int, typer.Option(help="With --shards: at a time, by Dask where it is more than one.")] = 1,
-    scheduler: Annotated[
-        str | None, typer.Option(metavar="ADDRESS", help="With --shards: a Dask scheduler that runs already.")
-    ] = None,
+    shards: Shards = None,
+    jobs: Jobs = 1,
+    scheduler: Scheduler = None,
     overwrite: OverwriteRecord = False,
     threads: Threads = None,
     unit: Unit = None,
@@ -94,14 +93,11 @@ def run(
     accept_license: AcceptLicense = False,
 ) -> None:
     """Prompt every annotated object, and measure the masks; started again after a kill, it goes on where it was."""
-    from lightsam.cli.evaluate_shards import run_shards
-    from lightsam.errors import ArtifactExistsError, UsageError
     from lightsam.files import check_suffix, ensure_writable, write_text
-    from lightsam_benchmarks.executor import Executor
+    from lightsam_benchmarks.evaluations import Asked
     from lightsam_benchmarks.quality import ground_truth, report
     from lightsam_benchmarks.quality.page import as_html
-    from lightsam_benchmarks.quality.run import evaluate
-    from lightsam_benchmarks.quality.shards import Asked, folder_of, refuse_other
+    from lightsam_benchmarks.quality.run import Quality
     from lightsam_benchmarks.quality.subjects import Loading
     from lightsam_exporters.formats.running import RunOptions
 
@@ -111,30 +107,25 @@ def run(
     )  # fmt: skip
     if shards is not None:  # other processes read them, whose current folder may be another
         settings = replace(settings, truth=settings.truth.absolute(), images=settings.images.absolute())
-    check_suffix(output, (".json",))
     if page is not None:
         check_suffix(page, (".html",))
-    if output.exists() and not overwrite:
-        raise ArtifactExistsError(f"{output} is there already: choose another --output, or say --overwrite")
+    evaluations.check_output(output, overwrite)
     loading = Loading(
         tuple(weights or ()), image_size, names_in(format_name), precision,
         RunOptions(unit, numerics, threads=threads), accept_license,
         DownloadBar(),
     )  # fmt: skip
-    if shards is None and (jobs != 1 or scheduler is not None):
-        raise UsageError("--jobs and --scheduler are for an evaluation in shards: say how many with --shards")
-    asked, executor = Asked(tuple(subjects), () if vs is None else (vs,), loading, settings), Executor(jobs, scheduler)
+    executor = evaluations.executor_of(shards, jobs, scheduler)
+    asked = Asked(tuple(subjects), () if vs is None else (vs,), loading, settings)
     candidates, pairs = asked.candidates()
     data = ground_truth.load(settings, check_images=shards is None)
     ensure_writable(output.parent)
     if page is not None:
         ensure_writable(page.parent)
-    if shards is not None:
-        outcome = run_shards(asked, data, output, shards, executor, overwrite)
-    else:
-        refuse_other(folder_of(output), "a run with --shards", overwrite)
-        with progress(len(candidates) * len(data.samples)) as begin:
-            outcome = evaluate(candidates, data, settings, output, pairs=pairs, overwrite=overwrite, on_step=begin)
+    outcome = evaluations.run(
+        asked, candidates, pairs, Quality(data, settings), output,
+        shards=shards, executor=executor, overwrite=overwrite,
+    )  # fmt: skip
     print_tables(report.tables(outcome.record), report.notes(outcome.record), [])
     written = [output]
     if page is not None:

@@ -1,14 +1,19 @@
 """``lightsam evaluate instances``: masks for detector boxes, and their average precision."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from lightsam.cli.console import DownloadBar, out, progress
+from lightsam.cli import evaluations
+from lightsam.cli.console import DownloadBar, out
 from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples, names_in
 from lightsam.cli.subjects import (
+    Jobs,
     OverwriteRecord,
+    Scheduler,
+    Shards,
     SubjectFormats,
     SubjectPrecision,
     Subjects,
@@ -68,6 +73,9 @@ def instances(
     image_size: SubjectSize = None,
     format_name: SubjectFormats = None,
     precision: SubjectPrecision = None,
+    shards: Shards = None,
+    jobs: Jobs = 1,
+    scheduler: Scheduler = None,
     overwrite: OverwriteRecord = False,
     threads: Threads = None,
     unit: Unit = None,
@@ -75,19 +83,17 @@ def instances(
     accept_license: AcceptLicense = False,
 ) -> None:
     """Ask for the mask of every box, and measure AP; started again after a kill, it goes on where it was."""
-    from lightsam.errors import ArtifactExistsError
-    from lightsam.files import check_suffix, ensure_writable
+    from lightsam.files import ensure_writable
+    from lightsam_benchmarks.evaluations import Asked
     from lightsam_benchmarks.instances import report
-    from lightsam_benchmarks.instances.run import evaluate
+    from lightsam_benchmarks.instances.run import Instances
     from lightsam_benchmarks.instances.sets import load
     from lightsam_benchmarks.quality.evaluation import BOX, COCO, Evaluation
-    from lightsam_benchmarks.quality.subjects import Loading, find
+    from lightsam_benchmarks.quality.subjects import Loading
     from lightsam_exporters.formats.running import RunOptions
 
     request = _request(annotations, boxes, images, sets, mask, shift, scale, limit, seed)
-    check_suffix(output, (".json",))
-    if output.exists() and not overwrite:
-        raise ArtifactExistsError(f"{output} is there already: choose another --output, or say --overwrite")
+    evaluations.check_output(output, overwrite)
     loading = Loading(
         tuple(weights or ()), image_size, names_in(format_name), precision,
         RunOptions(unit, numerics, threads=threads), accept_license,
@@ -95,13 +101,17 @@ def instances(
     )  # fmt: skip
     first = request.sets[0]
     boxes_alone = Evaluation(COCO, first.annotations, first.images, (BOX,))
-    found, others = find(subjects, [] if vs is None else [vs], loading, boxes_alone)
-    read = load(request)
+    executor = evaluations.executor_of(shards, jobs, scheduler)
+    asked = Asked(tuple(subjects), () if vs is None else (vs,), loading, boxes_alone)
+    candidates, pairs = asked.candidates()
+    if shards is not None:  # other processes read them, whose current folder may be another
+        files = tuple(replace(one, images=one.images.absolute()) for one in request.sets)
+        request = replace(request, sets=files)
+    task = Instances(load(request, check_images=shards is None), request)
     ensure_writable(output.parent)
-    candidates = [*found, *(one for one in others if one not in found)]
-    pairs = [(one.name, other.name) for one in found for other in others if one.name != other.name]
-    with progress(len(candidates) * sum(one.asked for one in read)) as begin:
-        record = evaluate(candidates, read, request, output, pairs=pairs, overwrite=overwrite, on_step=begin)
+    record = evaluations.run(
+        asked, candidates, pairs, task, output, shards=shards, executor=executor, overwrite=overwrite
+    )  # fmt: skip
     print_tables(report.tables(record), report.notes(record), [])
     out.print(f"written to {output}", soft_wrap=True, markup=False)
 

@@ -23,4 +23,11 @@ SubjectFormats = Annotated[
 ]
 SubjectPrecision = Annotated[str | None, typer.Option(help="Of folders: this precision alone.")]
 OverwriteRecord = Annotated[bool, typer.Option("--overwrite", help="Replace a record that is there.")]
+Shards = Annotated[
+    int | None, typer.Option(help="Of very many images: so many parts, each in a process of its own; same record.")
+]
+Jobs = Annotated[int, typer.Option(help="With --shards: at a time, by Dask where it is more than one.")]
+Scheduler = Annotated[
+    str | None, typer.Option(metavar="ADDRESS", help="With --shards: a Dask scheduler that runs already.")
+]
 Threads = Annotated[int | None, typer.Option(help="On the CPU; what each runtime takes by default.")]
