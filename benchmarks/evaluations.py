@@ -149,7 +149,7 @@ def evaluate(
         subjects: list[Evaluated] = []
         for candidate in candidates:
             loaded = candidate.load()
-            journal.check(candidate.name, loaded.identity)
+            journal.check(candidate.name, loaded.identity, overwrite=overwrite)
             score(candidate.name, loaded, task, journal, images, on_step)
             subjects.append(loaded.evaluated(candidate.name))
             del loaded  # one at a time is in memory

@@ -22,7 +22,9 @@ SubjectFormats = Annotated[
     str | None, typer.Option("--format", help=f"Of folders: {', '.join(FORMATS)}, separated by commas.")
 ]
 SubjectPrecision = Annotated[str | None, typer.Option(help="Of folders: this precision alone.")]
-OverwriteRecord = Annotated[bool, typer.Option("--overwrite", help="Replace a record that is there.")]
+OverwriteRecord = Annotated[
+    bool, typer.Option("--overwrite", help="Replace a record that is there, and discard what another run has begun.")
+]
 Shards = Annotated[
     int | None, typer.Option(help="Of very many images: so many parts, each in a process of its own; same record.")
 ]
