@@ -7,6 +7,7 @@ folders that they lie in.
 import json
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+from typing import Any
 
 from lightsam.documents import convert, read_json
 from lightsam.errors import ContractError
@@ -21,6 +22,8 @@ from .scores import Scores
 SCHEMA = 1
 """Raised when a field changes its name or meaning."""
 WHAT = "a record of edges"
+MARK = "recipe"
+"""A key that the JSON of other evaluations has not."""
 
 
 @dataclass(frozen=True)
@@ -122,8 +125,16 @@ def read(path: Path) -> Record:
     Raises:
         ContractError: if it is missing, damaged or of another schema.
     """
-    content = read_json(path, WHAT)
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA or "recipe" not in content:
+    return from_json(read_json(path, WHAT), path)
+
+
+def from_json(content: Any, path: Path) -> Record:
+    """A record from its JSON; ``path`` is for the message.
+
+    Raises:
+        ContractError: if it is damaged or of another schema.
+    """
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA or MARK not in content:
         raise ContractError(f"{path} is not {WHAT} of schema {SCHEMA}: evaluate again with this release")
     record = convert(content, Record, path, WHAT)
     for result in record.results:

@@ -3,6 +3,7 @@
 import json
 from dataclasses import asdict
 from pathlib import Path
+from typing import Any
 
 from lightsam.documents import convert, read_json
 from lightsam.errors import ContractError
@@ -11,6 +12,8 @@ from lightsam.files import write_text
 from .record import SCHEMA, Record
 
 WHAT = "a record of instances"
+MARK = "sets"
+"""A key that the JSON of other evaluations has not."""
 _LISTS = ("subjects", "sets", "results", "means", "differences")
 
 
@@ -36,8 +39,16 @@ def read(path: Path) -> Record:
     Raises:
         ContractError: if it is missing, damaged or of another schema.
     """
-    content = read_json(path, WHAT)
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA or "sets" not in content:
+    return from_json(read_json(path, WHAT), path)
+
+
+def from_json(content: Any, path: Path) -> Record:
+    """A record from its JSON; ``path`` is for the message.
+
+    Raises:
+        ContractError: if it is damaged or of another schema.
+    """
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA or MARK not in content:
         raise ContractError(f"{path} is not {WHAT} of schema {SCHEMA}: evaluate again with this release")
     record = convert(content, Record, path, WHAT)
     pairs = {(subject.name, one.name) for subject in record.subjects for one in record.sets}

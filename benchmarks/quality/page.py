@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, ImageFilter
 
 from lightsam.overlay import draw_overlay
-from lightsam_exporters.html import render
+from lightsam_benchmarks.page import Section, as_page
 from lightsam_exporters.thumbnails import data_uri, scaled_prompt, thumbnail_size
 
 from .coco import decode
@@ -33,6 +33,20 @@ class Figure:
     found: str
 
 
+def section(record: Record) -> Section:
+    """The tables, and what must be known of the record."""
+    return Section(
+        "Masks against ground truth",
+        record.data.name,
+        record.created,
+        tables(record),
+        notes(record),
+        "mIoU is the mean over objects; its interval, and that of a difference, is the bootstrap over images at 95 %. "
+        "Boundary IoU is measured in a band of 2 % of the image's diagonal. Small objects have fewer than 32² pixels, "
+        "medium ones fewer than 96².",
+    )
+
+
 def as_html(records: Sequence[Record], worst: Sequence[Case] = (), data: DataSet | None = None) -> str:
     """Tables, what must be known of every record, and the worst answers of the run that made it.
 
@@ -44,7 +58,7 @@ def as_html(records: Sequence[Record], worst: Sequence[Case] = (), data: DataSet
     groups: dict[str, list[Figure]] = {}
     for case in worst:
         groups.setdefault(f"{case.subject}, {case.prompts}", []).append(_figure(case, samples[case.image]))
-    return render(__package__, records=[(record, tables(record), notes(record)) for record in records], groups=groups)
+    return as_page([section(record) for record in records], groups)
 
 
 def _figure(case: Case, sample: Sample) -> Figure:

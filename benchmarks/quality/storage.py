@@ -13,7 +13,9 @@ from lightsam_benchmarks.sweep_results import records_in
 from .evaluation import CLICKS
 from .record import SCHEMA, Record
 
-WHAT = "an evaluation's record"
+WHAT = "a record of quality"
+MARK = "protocol"
+"""A key that the JSON of other evaluations has not."""
 
 
 def write(record: Record, path: Path) -> None:
@@ -76,7 +78,7 @@ def from_json(content: Any, path: Path) -> Record:
     Raises:
         ContractError: if it is damaged or of another schema.
     """
-    if not isinstance(content, dict) or content.get("schema") != SCHEMA or "protocol" not in content:
+    if not isinstance(content, dict) or content.get("schema") != SCHEMA or MARK not in content:
         raise ContractError(f"{path} is not {WHAT} of schema {SCHEMA}: evaluate again with this release")
     record = convert(content, Record, path, WHAT)
     for result in record.results:

@@ -189,27 +189,28 @@ def compare(
 @app.command(
     epilog=examples(
         "lightsam evaluate report test.json",
-        "lightsam evaluate report coco.json bsds.json --output quality.md --output quality.html",
+        "lightsam evaluate report coco.json edges.json --output evaluations.md --output evaluations.html",
     )
 )
 def report(
-    runs: Annotated[list[Path], typer.Argument(metavar="RUN...", help="Records, or a sweep's results (.jsonl).")],
+    runs: Annotated[
+        list[Path], typer.Argument(metavar="RUN...", help="Records of any evaluation, or a sweep's results (.jsonl).")
+    ],
     output: Annotated[
         list[Path] | None, typer.Option(metavar="FILE", help=".html for people, .md for a page. Repeatable.")
     ] = None,
 ) -> None:
     """Print the tables of records, and write them; the worst answers are on the page that a run writes."""
-    from lightsam.files import check_suffix
-    from lightsam_benchmarks.quality import storage
-    from lightsam_benchmarks.quality.report import notes, tables
-    from lightsam_benchmarks.quality.writers import WRITERS, write_report
+    from lightsam.files import check_suffix, write_text
+    from lightsam_benchmarks.reports import WRITERS, read
 
     for path in output or ():
         check_suffix(path, WRITERS)
-    records = [one for path in runs for one in storage.read_all(path)]
-    for one in records:
-        print_tables(tables(one), notes(one), [])
-    for path in output or ():
-        write_report(records, path)
+    sections = [one for path in runs for one in read(path)]
+    for one in sections:
+        print_tables(one.tables, one.notes, [])
+    texts = [WRITERS[path.suffix](sections) for path in output or ()]  # all of them, before one is written
+    for path, text in zip(output or (), texts, strict=True):
+        write_text(path, text)
     if output:
         out.print(f"written to {' and '.join(map(str, output))}", soft_wrap=True, markup=False)

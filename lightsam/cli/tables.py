@@ -1,5 +1,6 @@
 """Tables of records: shared by ``lightsam benchmark`` and ``lightsam evaluate``."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from rich.table import Table
@@ -10,7 +11,7 @@ if TYPE_CHECKING:
     from lightsam_benchmarks.tables import Table as BenchmarkTable
 
 
-def print_tables(tables: "list[BenchmarkTable]", notes: list[str], sources: list[str]) -> None:
+def print_tables(tables: "Sequence[BenchmarkTable]", notes: Sequence[str], sources: Sequence[str]) -> None:
     """The tables of benchmark records, and what must be known of them."""
     for content in tables:
         table = Table(title=content.title)
