@@ -54,6 +54,26 @@ def replacing(path: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def replace_folder(new: Path, folder: Path, previous: Path) -> None:
+    """Bring a finished folder to its place; if the system refuses, or at an interrupt, what was there is back.
+
+    Args:
+        new: on the same file system.
+        folder: its place, where an older one may be.
+        previous: a free name on the same file system for the older one, which the caller deletes.
+
+    Raises:
+        OSError: if the system refuses.
+    """
+    try:
+        if folder.exists():
+            folder.rename(previous)
+        new.rename(folder)
+    finally:
+        if previous.exists() and not folder.exists():
+            previous.rename(folder)
+
+
 def write_text(path: Path, text: str) -> None:
     """Replace a file by a text, wholly or not at all.
 

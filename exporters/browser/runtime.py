@@ -16,7 +16,7 @@ from filelock import FileLock
 
 from lightsam import npm
 from lightsam.errors import PackageError
-from lightsam.files import WriteError, ensure_writable, reason, write_text
+from lightsam.files import WriteError, ensure_writable, reason, replace_folder, write_text
 from lightsam.weights.folder import cache_root
 from lightsam_exporters.handoff.licenses import text_of
 from lightsam_exporters.handoff.parts import WEB, part
@@ -117,9 +117,7 @@ def _fetch(locked: _Locked, names: tuple[str, ...], temporary: Path, folder: Pat
     write_text(new / LICENSE, text_of("MIT", _AUTHORS))
     digests = {name: _sha256(new / name) for name in names}
     write_text(new / _RECORD, json.dumps({"integrity": locked.integrity, "sha256": digests}, indent=1) + "\n")
-    if folder.exists():
-        folder.rename(temporary / "previous")  # it goes with the temporary folder
-    new.rename(folder)
+    replace_folder(new, folder, temporary / "previous")  # which goes with the temporary folder
 
 
 def _check(archive: Path, locked: _Locked) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from lightsam.errors import ArtifactExistsError, UsageError
-from lightsam.files import WriteError, ensure_writable, reason, replacing, write_text
+from lightsam.files import WriteError, ensure_writable, reason, replace_folder, replacing, write_text
 from lightsam_exporters.loading import Export
 
 from . import answers, card, contents, licenses, readme
@@ -144,14 +144,7 @@ def _install(folder: Path, request: BundleRequest) -> None:
         with replacing(output) as temporary:
             _write_archive(folder, temporary)
         return
-    previous = folder.parent / ".previous"  # it goes with the temporary folder
-    try:
-        if output.exists():
-            output.rename(previous)
-        folder.rename(output)
-    finally:
-        if previous.exists() and not output.exists():  # the system refused, or an interrupt
-            previous.rename(output)
+    replace_folder(folder, output, folder.parent / ".previous")  # which goes with the temporary folder
 
 
 def _write_archive(folder: Path, path: Path) -> None:

@@ -12,7 +12,7 @@ from PIL import Image
 
 from lightsam.errors import ArtifactExistsError, UsageError
 from lightsam.everything import FoundMask
-from lightsam.files import WriteError, ensure_writable, reason
+from lightsam.files import WriteError, ensure_writable, reason, replace_folder
 from lightsam.overlay import draw_found
 from lightsam.shapes import compressed
 
@@ -64,14 +64,10 @@ class EverythingFiles:
             for number, one in enumerate(found):
                 mask = Image.fromarray(one.runs.mask.astype(np.uint8) * 255)
                 mask.convert("1").save(temporary / "masks" / f"{number:04}.png")
-            if self.folder.exists():
-                self.folder.rename(before)
-            temporary.rename(self.folder)
+            replace_folder(temporary, self.folder, before)
         except OSError as error:
             raise WriteError(f"cannot write {self.folder}: {reason(error)}") from error
         finally:
-            if before.exists() and not self.folder.exists():  # also after an interrupt
-                before.rename(self.folder)
             for folder in (temporary, before):
                 shutil.rmtree(folder, ignore_errors=True)
 
