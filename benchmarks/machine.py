@@ -1,5 +1,6 @@
 """What a run needs to say about the machine, so that its numbers mean something elsewhere."""
 
+import datetime
 import math
 import os
 import platform
@@ -7,9 +8,11 @@ import subprocess
 from collections.abc import Iterable, Mapping
 from importlib.metadata import PackageNotFoundError, packages_distributions, version
 from pathlib import Path
+from typing import TypedDict
 
 import psutil
 
+from lightsam.version import __version__
 from lightsam_exporters.formats import FORMATS, describe_format
 
 from .latency.record import GitState, Machine
@@ -95,6 +98,33 @@ def circumstances(lightsam: str, git: GitState | None, python: str, versions: Ma
     commit = f", commit {git['commit'][:12]}{', changed' if git['dirty'] else ''}" if git else ""
     packages = "".join(f", {name} {number}" for name, number in versions.items())
     return f"lightsam {lightsam}{commit}; Python {python}{packages}"
+
+
+class Origin(TypedDict):
+    """What the record of an evaluation says of the run that made it; each record documents the fields."""
+
+    created: str
+    lightsam: str
+    git: GitState | None
+    python: str
+    versions: dict[str, str]
+    chip: str
+
+
+def origin(*packages: str) -> Origin:
+    """Of a run that ends now, on this machine.
+
+    Args:
+        packages: that scored, besides those that ran the subjects.
+    """
+    return {
+        "created": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+        "lightsam": __version__,
+        "git": git_state(),
+        "python": platform.python_version(),
+        "versions": versions((*ran_by(), *packages)),
+        "chip": chip(),
+    }
 
 
 def git_state() -> GitState | None:

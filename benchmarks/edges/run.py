@@ -1,13 +1,10 @@
 """What is done with an image, and the record of all of them."""
 
-import datetime
-import platform
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from lightsam.version import __version__
 from lightsam_benchmarks import machine
 from lightsam_benchmarks.journals import Form, Journal
 from lightsam_benchmarks.quality.dataset import DataSet, Sample
@@ -75,12 +72,7 @@ class Edges:
             results.append(Result(subject.name, scores([image.counts for image in found]), found))
         data = self.data
         return Record(
-            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            lightsam=__version__,
-            git=machine.git_state(),
-            python=platform.python_version(),
-            versions=machine.versions((*machine.ran_by(), "scipy")),
-            chip=machine.chip(),
+            **machine.origin("scipy"),
             data=Data(data.name, len(images), self.limit, self.seed, dict(data.dropped), data.sha256(images)),
             recipe=self.recipe,
             tolerance=TOLERANCE,

@@ -1,8 +1,6 @@
 """What is done with an image of a set, which is encoded once a subject, and the record of all of them."""
 
-import datetime
 import hashlib
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -107,12 +105,7 @@ class Instances:
             for one, files in zip(self.sets, request.sets, strict=True)
         )
         return Record(
-            created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-            lightsam=__version__,
-            git=machine.git_state(),
-            python=platform.python_version(),
-            versions=machine.versions((*machine.ran_by(), "faster-coco-eval")),
-            chip=machine.chip(),
+            **machine.origin("faster-coco-eval"),
             mask=request.mask,
             seed=request.seed,
             limit=request.limit,

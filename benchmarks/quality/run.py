@@ -1,7 +1,5 @@
 """What is done with an image, which is encoded once a subject, and the record of all of them."""
 
-import datetime
-import platform
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -9,7 +7,6 @@ from pathlib import Path
 import numpy as np
 
 from lightsam.prompts import Prompt
-from lightsam.version import __version__
 from lightsam_benchmarks import machine
 from lightsam_benchmarks.journals import Form, Journal
 
@@ -154,12 +151,7 @@ def _record(
     evaluation: Evaluation, data: DataSet, sha256: str, subjects: Sequence[Evaluated], results: Sequence[Result]
 ) -> Record:
     return Record(
-        created=datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
-        lightsam=__version__,
-        git=machine.git_state(),
-        python=platform.python_version(),
-        versions=machine.versions((*machine.ran_by(), "scipy", "faster-coco-eval")),
-        chip=machine.chip(),
+        **machine.origin("scipy", "faster-coco-eval"),
         data=Data(
             name=data.name,
             kind=data.kind,
