@@ -6,8 +6,8 @@ from typing import Annotated
 import typer
 
 from lightsam.cli import evaluations
-from lightsam.cli.console import DownloadBar, out
-from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples, names_in
+from lightsam.cli.console import out
+from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples
 from lightsam.cli.subjects import (
     Jobs,
     OverwriteRecord,
@@ -19,6 +19,7 @@ from lightsam.cli.subjects import (
     SubjectSize,
     SubjectWeights,
     Threads,
+    loading_of,
 )
 from lightsam.cli.tables import print_tables
 
@@ -72,8 +73,6 @@ def edges(
     from lightsam_benchmarks.edges.writers import WRITERS
     from lightsam_benchmarks.evaluations import Asked
     from lightsam_benchmarks.quality.evaluation import BSDS, POINT, Evaluation
-    from lightsam_benchmarks.quality.subjects import Loading
-    from lightsam_exporters.formats.running import RunOptions
 
     recipe = Recipe(boundary=boundary, border=border, smoothing=smoothing, nms=nms)
     points = Evaluation(BSDS, bsds, images, (POINT,), limit=limit, seed=seed)
@@ -85,10 +84,9 @@ def edges(
         if find_spec(package) is None:
             raise FormatUnavailableError.for_extra(extra, package)
     evaluations.check_output(output, overwrite)
-    loading = Loading(
-        tuple(weights or ()), image_size, names_in(format_name), precision,
-        RunOptions(unit, numerics, threads=threads), accept_license,
-        DownloadBar(),
+    loading = loading_of(
+        weights=weights, image_size=image_size, format_name=format_name, precision=precision, unit=unit,
+        numerics=numerics, threads=threads, accept_license=accept_license,
     )  # fmt: skip
     executor = evaluations.executor_of(shards, jobs, scheduler)
     asked = Asked(tuple(subjects), (), loading, points)

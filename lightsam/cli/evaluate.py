@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lightsam.cli import edges, evaluations, instances
-from lightsam.cli.console import DownloadBar, out
+from lightsam.cli.console import out
 from lightsam.cli.groups import RUN, RunByDefault
 from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples, names_in
 from lightsam.cli.subjects import (
@@ -21,6 +21,7 @@ from lightsam.cli.subjects import (
     SubjectSize,
     SubjectWeights,
     Threads,
+    loading_of,
 )
 from lightsam.cli.tables import print_tables
 
@@ -98,8 +99,6 @@ def run(
     from lightsam_benchmarks.quality import ground_truth, report
     from lightsam_benchmarks.quality.page import as_html
     from lightsam_benchmarks.quality.run import Quality
-    from lightsam_benchmarks.quality.subjects import Loading
-    from lightsam_exporters.formats.running import RunOptions
 
     settings = _evaluation(
         coco=coco, masks=masks, bsds=bsds, images=images, prompts=prompts, clicks=clicks, limit=limit, seed=seed,
@@ -110,10 +109,9 @@ def run(
     if page is not None:
         check_suffix(page, (".html",))
     evaluations.check_output(output, overwrite)
-    loading = Loading(
-        tuple(weights or ()), image_size, names_in(format_name), precision,
-        RunOptions(unit, numerics, threads=threads), accept_license,
-        DownloadBar(),
+    loading = loading_of(
+        weights=weights, image_size=image_size, format_name=format_name, precision=precision, unit=unit,
+        numerics=numerics, threads=threads, accept_license=accept_license,
     )  # fmt: skip
     executor = evaluations.executor_of(shards, jobs, scheduler)
     asked = Asked(tuple(subjects), () if vs is None else (vs,), loading, settings)

@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from lightsam.cli import evaluations
-from lightsam.cli.console import DownloadBar, out
-from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples, names_in
+from lightsam.cli.console import out
+from lightsam.cli.options import AcceptLicense, Numerics, Unit, examples
 from lightsam.cli.subjects import (
     Jobs,
     OverwriteRecord,
@@ -20,6 +20,7 @@ from lightsam.cli.subjects import (
     SubjectSize,
     SubjectWeights,
     Threads,
+    loading_of,
 )
 from lightsam.cli.tables import print_tables
 
@@ -89,15 +90,12 @@ def instances(
     from lightsam_benchmarks.instances.run import Instances
     from lightsam_benchmarks.instances.sets import load
     from lightsam_benchmarks.quality.evaluation import BOX, COCO, Evaluation
-    from lightsam_benchmarks.quality.subjects import Loading
-    from lightsam_exporters.formats.running import RunOptions
 
     request = _request(annotations, boxes, images, sets, mask, shift, scale, limit, seed)
     evaluations.check_output(output, overwrite)
-    loading = Loading(
-        tuple(weights or ()), image_size, names_in(format_name), precision,
-        RunOptions(unit, numerics, threads=threads), accept_license,
-        DownloadBar(),
+    loading = loading_of(
+        weights=weights, image_size=image_size, format_name=format_name, precision=precision, unit=unit,
+        numerics=numerics, threads=threads, accept_license=accept_license,
     )  # fmt: skip
     first = request.sets[0]
     boxes_alone = Evaluation(COCO, first.annotations, first.images, (BOX,))

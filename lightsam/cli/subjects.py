@@ -1,10 +1,16 @@
 """Options of the commands that evaluate: which subjects, how they are run, and where the record goes."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from lightsam.cli.console import DownloadBar
+from lightsam.cli.options import names_in
 from lightsam_exporters.formats import FORMATS
+
+if TYPE_CHECKING:
+    from lightsam_benchmarks.quality.subjects import Loading
 
 Subjects = Annotated[
     list[str],
@@ -33,3 +39,24 @@ Scheduler = Annotated[
     str | None, typer.Option(metavar="ADDRESS", help="With --shards: a Dask scheduler that runs already.")
 ]
 Threads = Annotated[int | None, typer.Option(help="On the CPU; what each runtime takes by default.")]
+
+
+def loading_of(
+    *,
+    weights: Sequence[str] | None,
+    image_size: int | None,
+    format_name: str | None,
+    precision: str | None,
+    unit: str | None,
+    numerics: str,
+    threads: int | None,
+    accept_license: bool,
+) -> "Loading":
+    """How subjects are found and run, by these options."""
+    from lightsam_benchmarks.quality.subjects import Loading
+    from lightsam_exporters.formats.running import RunOptions
+
+    how = RunOptions(unit, numerics, threads=threads)
+    return Loading(
+        tuple(weights or ()), image_size, names_in(format_name), precision, how, accept_license, DownloadBar()
+    )
