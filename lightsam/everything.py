@@ -1,6 +1,6 @@
 """Everything in an image: masks of all objects, from a grid of points.
 
-segment-anything's automatic mask generator, with its defaults and names
+segment-anything's automatic mask generator, with its names, and its defaults but for `points_per_batch`
 (https://github.com/facebookresearch/segment-anything, ``segment_anything/automatic_mask_generator.py``), over any two
 stages: each point of a grid is a prompt, of its masks those stay that the model is sure of and that hardly depend on
 the threshold, and of masks of the same object the surest.

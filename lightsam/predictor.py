@@ -201,7 +201,7 @@ class Predictor:
 
         Args:
             encoding: of the image, as `encode` returned it.
-            how: segment-anything's defaults if it is left out.
+            how: the defaults of `Everything` if it is left out.
             image: the same image, where crops of it are looked at, too.
             on_points: told how many of all points have been asked.
 

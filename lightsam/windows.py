@@ -168,7 +168,7 @@ class _Resampling:
             inputs: (inputs,) bool.
         """
         chosen = inputs & self._reaches
-        return slice(self._first[chosen].min(), self._last[chosen].max() + 1) if chosen.any() else slice(0, 0)
+        return slice(int(self._first[chosen].min()), int(self._last[chosen].max()) + 1) if chosen.any() else slice(0, 0)
 
     def apply(self, outputs: slice, columns: np.ndarray) -> np.ndarray:
         """These outputs of every column.

@@ -28,6 +28,9 @@ from .summary import Summary
 
 PUBLISHED_ON = (IPHONE_12, M1_PRO, ONE_GPU)
 """Devices that authors give figures for."""
+_OUTSIDE = (
+    "outside the runtimes: lightsam's own part, which prepares the image, encodes prompts, and sizes and chooses masks"
+)
 _UNTRAINED = "seeded weights: as fast as trained ones, useless for masks"
 
 
@@ -255,6 +258,8 @@ def notes(record: Record) -> list[str]:
         f"load average {before} before and {after} after" if before else "no load average",
     ]
     lines += [f"{result.subject.title} {result.scope}: {result.message}" for result in results if result.message]
+    if any(result.scope == EVERYTHING for result in results):
+        lines.append(_OUTSIDE)
     if any(not result.subject.weights.trained for result in record.results):
         lines.append(_UNTRAINED)
     return lines

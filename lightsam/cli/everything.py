@@ -49,7 +49,8 @@ def everything(
 ) -> None:
     """Find masks of all objects of an image, by a grid of points.
 
-    The options and their defaults are those of segment-anything's automatic mask generator. Writes DIR/everything.json
+    The options and their defaults are those of segment-anything's automatic mask generator, but for --points-per-batch.
+    Writes DIR/everything.json
     (COCO's run lengths, the surest mask first), DIR/masks/NUMBER.png and DIR/overlay.png.
     """
     from lightsam.cli.everything_files import EverythingFiles
